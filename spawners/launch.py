@@ -1,0 +1,144 @@
+"""Frozen values that go into a spawner and come out of it. All of them can be written down."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Chunk", "Exit", "Gap", "Identity", "Launch", "SessionRef", "Size", "Stdin", "StopReport", "Stream"]
+
+DEFAULT_SPOOL_BYTES = 64 * 1024 * 1024
+
+
+class Stream(enum.IntEnum):
+    """Where a piece of output came from. The numbers stand in spool index files and in frames."""
+
+    PTY = 0
+    STDOUT = 1
+    STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A terminal's size in character cells."""
+
+    rows: int = 24
+    columns: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Stdin:
+    """What a headless agent reads: nothing (`/dev/null`), bytes known at the start, or a live pipe.
+
+    `data` is delivered whole whatever its length, then the pipe is closed, unless `live` keeps it
+    open for `Session.write`. `Stdin()` is closed from the start, which real CLIs need: with an
+    idle pipe `codex exec` waits for ever and `claude -p` three seconds.
+    """
+
+    data: bytes = b""
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One program to start, with everything decided.
+
+    `env` is the whole environment, nothing is inherited. `argv[0]` without a slash is looked up on
+    `env["PATH"]`. `timeout_s` is counted from exec by the keeper, so it holds while no daemon runs.
+    `size` asks for a PTY; None means pipes. `leftovers`: `end` kills what the program leaves behind
+    when it exits, `keep` lets it live. `spool_bytes` bounds the output kept on disk.
+    """
+
+    agent_id: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    stdin: Stdin = Stdin()
+    timeout_s: float | None = None
+    leftovers: str = "end"
+    size: Size | None = None
+    spool_bytes: int = DEFAULT_SPOOL_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """The handle of a session that can be written down: all a later daemon needs to find it again."""
+
+    agent_id: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process, told apart from a later one with the same number.
+
+    `started` is opaque and compared only for equality (Linux: clock ticks since boot, field 22 of
+    /proc/PID/stat; macOS: microseconds since the epoch).
+    """
+
+    pid: int
+    started: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopReport:
+    """What ending the tree took.
+
+    `stage` is the last rung reached: `interrupt`, `terminate` or `kill`. `killed` names the
+    processes that had to be killed, `survivors` those still alive when the keeper gave up (each as
+    `pid name`); a stop with survivors has not succeeded.
+    """
+
+    stage: str
+    killed: tuple[str, ...] = ()
+    survivors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a program ended: the operating system's own words, with the evidence beside them.
+
+    Exactly one of `code` and `signal` is set. `ended_by` is `stop` or `timeout` when the keeper
+    signalled the program for that reason before it ended, else None: a program that ended by
+    itself while a stop was on its way has ended by itself. `oom` is the evidence line when the
+    kernel killed it for memory, else empty. `leftovers` names what was ended after the exit.
+    `spool_end` is the offset behind the last byte of output and `dropped` how many of the bytes
+    before it could not be stored.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    at_ms: int = 0
+    started_ms: int = 0
+    ended_by: str | None = None
+    stop: StopReport | None = None
+    oom: str = ""
+    leftovers: tuple[str, ...] = field(default=())
+    spool_end: int = 0
+    dropped: int = 0
+    max_rss_bytes: int = 0
+    cpu_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Output bytes of one stream; `offset` is that of `data[0]` in the whole output of the agent."""
+
+    offset: int
+    stream: Stream
+    data: bytes
+    at_ms: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Bytes `offset` to `end` are no longer (rotated away) or never were (full disk) on disk."""
+
+    offset: int
+    end: int

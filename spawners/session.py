@@ -1,0 +1,96 @@
+"""The two ports of this package. `tests/contracts/` holds every implementation to this text."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from spawners.launch import Chunk, Exit, Gap, Identity, Launch, SessionRef
+
+__all__ = ["Session", "Spawner"]
+
+
+class Session(Protocol):
+    """One started program, owned by its keeper; this object is only a line to that keeper.
+
+    Dropping a session (`detach`, or the death of this process) never touches the program.
+    """
+
+    @property
+    def ref(self) -> SessionRef: ...
+
+    @property
+    def identity(self) -> Identity:
+        """The program's own process: never a launcher's, a shell's or the keeper's."""
+
+    @property
+    def started_ms(self) -> int:
+        """When exec succeeded, in epoch milliseconds by this host's clock."""
+
+    async def wait(self) -> Exit:
+        """Return when the program and, unless leftovers are kept, its whole tree have ended.
+
+        The same `Exit` is returned to every caller and after any number of reattachments.
+        Raises `SessionLost` if the keeper is gone without an exit record.
+        """
+
+    def output(self, offset: int = 0, *, follow: bool = False) -> AsyncIterator[Chunk | Gap]:
+        """Yield what was written from absolute `offset` on, in order, without loss or repetition.
+
+        What rotation or a full disk took is yielded as a `Gap`. With `follow` the iterator goes on
+        until the program's output has ended; without, until the present end. A reader that is too
+        slow costs the program nothing; while it follows, rotation waits for it up to a hard bound.
+        """
+
+    async def write(self, data: bytes, *, timeout_s: float = 10.0) -> None:
+        """Put `data` into the program's input and return once the kernel has taken all of it.
+
+        Raises `SessionBusy` if that takes longer than `timeout_s`, and `SessionEnded`.
+        """
+
+    async def close_stdin(self) -> None:
+        """Let the program read end of file after what has been written."""
+
+    async def signal(self, number: int) -> None:
+        """Send signal `number` to the program's process group. Raises `SessionEnded`."""
+
+    async def stop(self, *, interrupt_s: float = 2.0, terminate_s: float = 5.0) -> Exit:
+        """End the whole tree: interrupt, wait, terminate, wait, kill until nothing is left.
+
+        The keeper climbs the rungs, so a stop that has begun is finished even if this process
+        dies. Safe to repeat; a repeat with shorter times shortens them. Returns the exit record.
+        """
+
+    async def live_members(self) -> tuple[Identity, ...]:
+        """The processes of the tree that are alive now, the program first."""
+
+    async def detach(self) -> None:
+        """Close the line to the keeper and leave everything running."""
+
+
+class Spawner(Protocol):
+    """Starts agents on this host and finds them again.
+
+    A spawner knows processes and terminals. It does not know levels, worktrees or the
+    relay: by the time a `Launch` reaches it, all of that has been decided. Add a way to
+    run agents by writing one of these and listing it in `tests/contracts/conftest.py`,
+    where the contract tests will hold it to this text.
+    """
+
+    async def spawn(self, launch: Launch) -> Session:
+        """Start `launch` and return the session that owns it, once exec has succeeded.
+
+        Raises `SpawnFailed` if the program could not be executed; nothing is left
+        running in that case. Spawning the same `agent_id` twice raises it too.
+        """
+
+    async def reattach(self, ref: SessionRef) -> Session:
+        """Take up a session that an earlier daemon started, running or ended.
+
+        Raises `SessionLost` if there is neither a keeper nor an exit record; whatever of the
+        agent's tree was still found alive is ended first. A pid alone is never trusted: the
+        process must also have the start time and boot that were written down.
+        """
+
+    async def forget(self, ref: SessionRef) -> None:
+        """Delete an ended session's directory: spec, spool, exit record. A running one is refused."""
