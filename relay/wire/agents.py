@@ -1,0 +1,258 @@
+"""The managed agent: what is asked for, and what is known of it."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from relay.wire.base import Wire
+
+__all__ = [
+    "ENDED",
+    "Activity",
+    "Cause",
+    "CauseKind",
+    "ExitFacts",
+    "InputRequest",
+    "InputResult",
+    "ManagedAgent",
+    "Mode",
+    "Placement",
+    "Presence",
+    "SignalRequest",
+    "SpawnRequest",
+    "SpawnResponse",
+    "Status",
+    "StopRequest",
+]
+
+
+class Status(enum.StrEnum):
+    """Where an agent is in its life. The rules between them: `orchestrator/agents/state.py`."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    REJECTED = "rejected"
+
+
+ENDED: frozenset[Status] = frozenset(
+    {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.TIMEOUT, Status.LOST, Status.REJECTED}
+)
+
+
+class Presence(enum.StrEnum):
+    """Whether anybody can vouch for the agent now; derived from its host's lease, never stored.
+
+    `live`: its host is online and reports it. `unknown`: its host is offline. `none`: there is no
+    process, because it has not been started yet or has ended.
+    """
+
+    LIVE = "live"
+    UNKNOWN = "unknown"
+    NONE = "none"
+
+
+class Mode(enum.StrEnum):
+    HEADLESS = "headless"
+    EMBEDDED = "embedded"
+    TERMINAL = "terminal"
+    IN_PROCESS = "in_process"
+
+
+class CauseKind(enum.StrEnum):
+    EXIT = "exit"
+    SIGNAL = "signal"
+    OOM = "oom"
+    EXEC_FAILED = "exec_failed"
+    TIMEOUT = "timeout"
+    STOPPED = "stopped"
+    REJECTED = "rejected"
+    KEEPER_KILLED = "keeper_killed"
+    HOST_REBOOT = "host_reboot"
+    DISK = "disk"
+    UNKNOWN = "unknown"
+
+
+class Cause(Wire, frozen=True, kw_only=True):
+    """Why an agent ended, with the evidence. `by` names who stopped it; `outputTail` is its last output."""
+
+    kind: CauseKind
+    message: str
+    exit_code: int | None = None
+    signal: int | None = None
+    errno: int | None = None
+    by: str | None = None
+    output_tail: str | None = None
+
+
+class ExitFacts(Wire, frozen=True, kw_only=True):
+    """How the program itself ended, kept beside the verdict (a stopped agent may have exited 0).
+
+    `stage` is the last rung of the stop ladder that was needed: interrupt, terminate or kill.
+    """
+
+    at: int
+    exit_code: int | None = None
+    signal: int | None = None
+    stage: str | None = None
+    killed: list[str] = []
+    survivors: list[str] = []
+    leftovers: list[str] = []
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+    max_rss_bytes: int = 0
+    cpu_ms: int = 0
+
+
+class Activity(enum.StrEnum):
+    BUSY = "busy"
+    IDLE = "idle"
+    WAITING_INPUT = "waiting_input"
+    BLOCKED = "blocked"
+    NO_SIGNAL = "no_signal"
+
+
+class ManagedAgent(Wire, frozen=True, kw_only=True):
+    """One spawned program, as its host knows it (the relay mirrors).
+
+    All times but `receivedAt` are the host's own clock; `receivedAt` is the relay's when it last
+    heard. `reason` says why a queued agent waits and `deadlineAt` until when. `title` is the start
+    of the prompt or the argv, at most 200 characters. `envKeys` are names; values are never shown.
+    """
+
+    id: str
+    status: Status
+    provider: str
+    mode: Mode
+    created_at: int
+    orchestrator_id: str | None = None
+    cause: Cause | None = None
+    exit: ExitFacts | None = None
+    pid: int | None = None
+    presence: Presence = Presence.NONE
+    presence_since: int | None = None
+    activity: Activity | None = None
+    activity_source: str | None = None
+    activity_at: int | None = None
+    attention: str | None = None
+    cwd: str | None = None
+    label: str | None = None
+    title: str = ""
+    approval_mode: str = "guarded"
+    model: str | None = None
+    result: str | None = None
+    provider_session_id: str | None = None
+    started_at: int | None = None
+    ready_at: int | None = None
+    stopping_at: int | None = None
+    ended_at: int | None = None
+    updated_at: int = 0
+    received_at: int | None = None
+    reason: str | None = None
+    deadline_at: int | None = None
+    timeout_ms: int | None = None
+    restart: str = "never"
+    leftovers: str = "end"
+    parent_id: str | None = None
+    requested_by: str | None = None
+    idempotency_key: str | None = None
+    env_keys: list[str] = []
+    tags: list[str] = []
+    capabilities: list[str] = []
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+class Placement(Wire, frozen=True, kw_only=True):
+    """Which hosts may take a spawn: those with every one of these labels and the provider installed."""
+
+    labels: dict[str, str] = {}
+    provider: str | None = None
+
+
+class SpawnRequest(Wire, frozen=True, kw_only=True):
+    """A request to start one agent. Give `argv` for the provider `command`, else `prompt`.
+
+    `stdin` (or `stdinBase64` for bytes) is what a `command` reads before end of file; with
+    `stdinLive` the pipe stays open for input. `queueTimeoutMs` is how long the spawn may wait for
+    a host. The same `idempotencyKey` from the same caller returns the same agent. `agentId` may be
+    given by a caller that must know the id before anything runs (`ag-` and 12 hex digits).
+    """
+
+    provider: str = "command"
+    mode: Mode = Mode.HEADLESS
+    orchestrator_id: str | None = None
+    placement: Placement | None = None
+    prompt: str | None = None
+    argv: list[str] | None = None
+    stdin: str | None = None
+    stdin_base64: str | None = None
+    stdin_live: bool = False
+    cwd: str | None = None
+    label: str | None = None
+    approval_mode: str = "guarded"
+    model: str | None = None
+    env: dict[str, str] = {}
+    timeout_ms: int | None = None
+    queue_timeout_ms: int | None = None
+    restart: str = "never"
+    leftovers: str = "end"
+    worktree: str | None = None
+    agent_definition: str | None = None
+    workflow: str | None = None
+    parent_id: str | None = None
+    idempotency_key: str | None = None
+    agent_id: str | None = None
+    tags: list[str] = []
+    capabilities: list[str] = []
+    notify: Any = None
+    size: dict[str, int] | None = None
+    terminal: str | None = None
+    on_window_close: str | None = None
+
+
+class SpawnResponse(Wire, frozen=True, kw_only=True):
+    """`created` is false when the idempotency key named an agent that was already there."""
+
+    agent: ManagedAgent
+    created: bool = True
+
+
+class StopRequest(Wire, frozen=True, kw_only=True):
+    """`graceMs` is the time between terminate and kill; `kill` skips straight to killing the tree."""
+
+    grace_ms: int | None = None
+    kill: bool = False
+    by: str | None = None
+
+
+class SignalRequest(Wire, frozen=True, kw_only=True):
+    """`signal` is a name (`SIGUSR1`, `USR1`) or a number, sent to the agent's process group."""
+
+    signal: str | int
+
+
+class InputRequest(Wire, frozen=True, kw_only=True):
+    """Bytes for the agent's stdin: `text` or `base64`; `newline` appends one; `eof` closes it after."""
+
+    text: str | None = None
+    base64: str | None = None
+    newline: bool = False
+    eof: bool = False
+    timeout_ms: int = 10_000
+
+
+class InputResult(Wire, frozen=True, kw_only=True):
+    """`receipt`: `written` means that the kernel took every byte; `partial` that only `bytes` went in."""
+
+    receipt: str
+    bytes: int

@@ -1,0 +1,321 @@
+"""The one table of calls. Routes, clients and the OpenAPI document all come from it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from relay.wire.agents import (
+    InputRequest,
+    InputResult,
+    ManagedAgent,
+    SignalRequest,
+    SpawnRequest,
+    SpawnResponse,
+    StopRequest,
+)
+from relay.wire.commands import CommandAck, CommandEnvelope, CommandResult
+from relay.wire.events import Event
+from relay.wire.health import Health, Scope, Token, TokenCreated, TokenRequest
+from relay.wire.orchestrators import (
+    ActionRequest,
+    Heartbeat,
+    HeartbeatReply,
+    Orchestrator,
+    Registration,
+    RegistrationReply,
+    ReportBatch,
+    ReportReply,
+    Roster,
+)
+from relay.wire.queries import AgentListQuery, AgentQuery, CommandsQuery, EventsQuery, OutputQuery
+
+__all__ = ["ENDPOINTS", "Body", "Endpoint"]
+
+Res = TypeVar("Res")
+
+MAX_BODY = 1024 * 1024
+MAX_SPAWN_BODY = 8 * 1024 * 1024
+MAX_ROSTER_BODY = 64 * 1024 * 1024
+
+PUBLIC: frozenset[Scope] = frozenset()
+ADMINS = frozenset({Scope.ADMIN})
+OPERATORS = ADMINS | {Scope.OPERATOR}
+READERS = OPERATORS | {Scope.VIEWER, Scope.ORCHESTRATOR}
+SELF = READERS | {Scope.AGENT}
+"""Readers, and agents for what is their own."""
+HOSTS = ADMINS | {Scope.ORCHESTRATOR}
+
+
+class Body(enum.Enum):
+    """What a response or an upload is made of."""
+
+    JSON = "application/json"
+    EVENTS = "text/event-stream"
+    BYTES = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[Res]):
+    """One call: `request` is the struct of its JSON body or None, `response` that of its answer.
+
+    `scopes` are the tokens that may call it; none at all means that it is open. For an event
+    stream `response` is the struct of each event's data.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    request: type[Any] | None
+    response: type[Res]
+    scopes: frozenset[Scope]
+    query: type[Any] | None = None
+    status: int = 200
+    body: Body = Body.JSON
+    upload: bool = False
+    max_body: int = MAX_BODY
+
+    def url(self, **parameters: str | int) -> str:
+        """Return the path with its `{parameters}` filled in (they are percent-quoted)."""
+        return self.path.format(**{key: quote(str(value), safe="") for key, value in parameters.items()})
+
+
+_HOST = "/api/orchestrators/{id}"
+_AGENT = "/api/managed-agents/{id}"
+
+REGISTER = Endpoint(
+    "register",
+    "POST",
+    "/api/orchestrators",
+    "Register a host, or register it again",
+    Registration,
+    RegistrationReply,
+    HOSTS,
+)
+LIST_HOSTS = Endpoint(
+    "listOrchestrators",
+    "GET",
+    "/api/orchestrators",
+    "All hosts",
+    None,
+    list[Orchestrator],
+    READERS,
+)
+GET_HOST = Endpoint("getOrchestrator", "GET", _HOST, "One host", None, Orchestrator, READERS)
+DELETE_HOST = Endpoint(
+    "deleteOrchestrator",
+    "DELETE",
+    _HOST,
+    "Forget an offline host; its agents become lost",
+    None,
+    Orchestrator,
+    ADMINS,
+)
+HEARTBEAT = Endpoint(
+    "heartbeat",
+    "POST",
+    _HOST + "/heartbeat",
+    "Renew a host's lease",
+    Heartbeat,
+    HeartbeatReply,
+    HOSTS,
+)
+PUT_ROSTER = Endpoint(
+    "putRoster",
+    "PUT",
+    _HOST + "/managed-agents",
+    "Replace what is known of a host's agents",
+    Roster,
+    ReportReply,
+    HOSTS,
+    max_body=MAX_ROSTER_BODY,
+)
+POST_REPORTS = Endpoint(
+    "postReports",
+    "POST",
+    _HOST + "/reports",
+    "Report what happened, in order",
+    ReportBatch,
+    ReportReply,
+    HOSTS,
+    max_body=MAX_ROSTER_BODY,
+)
+COMMANDS = Endpoint(
+    "commands",
+    "GET",
+    _HOST + "/commands",
+    "What the host is to do; resumable",
+    None,
+    CommandEnvelope,
+    HOSTS,
+    query=CommandsQuery,
+    body=Body.EVENTS,
+)
+ACK_COMMAND = Endpoint(
+    "ackCommand",
+    "POST",
+    _HOST + "/commands/{cid}/ack",
+    "Settle a command for good",
+    CommandAck,
+    CommandResult,
+    HOSTS,
+)
+ACT = Endpoint(
+    "act",
+    "POST",
+    _HOST + "/actions",
+    "Drain, undrain, restart or shut down a host's daemon",
+    ActionRequest,
+    CommandResult,
+    ADMINS,
+    status=202,
+)
+UPLOAD_STREAM = Endpoint(
+    "uploadStream",
+    "POST",
+    _HOST + "/streams/{sid}",
+    "Output frames that a reader is waiting for",
+    None,
+    type(None),
+    HOSTS,
+    body=Body.JSON,
+    upload=True,
+    status=204,
+)
+SPAWN = Endpoint(
+    "spawn",
+    "POST",
+    "/api/spawns",
+    "Start an agent",
+    SpawnRequest,
+    SpawnResponse,
+    OPERATORS,
+    status=202,
+    max_body=MAX_SPAWN_BODY,
+)
+LIST_AGENTS = Endpoint(
+    "listAgents",
+    "GET",
+    "/api/managed-agents",
+    "Agents, newest first",
+    None,
+    list[ManagedAgent],
+    READERS,
+    query=AgentListQuery,
+)
+GET_AGENT = Endpoint(
+    "getAgent",
+    "GET",
+    _AGENT,
+    "One agent, by id, unique prefix or label; may wait",
+    None,
+    ManagedAgent,
+    SELF,
+    query=AgentQuery,
+)
+FORGET_AGENT = Endpoint(
+    "forgetAgent",
+    "DELETE",
+    _AGENT,
+    "Delete an ended agent's record and output",
+    None,
+    ManagedAgent,
+    OPERATORS,
+)
+STOP_AGENT = Endpoint(
+    "stopAgent",
+    "POST",
+    _AGENT + "/stop",
+    "End the agent's whole process tree",
+    StopRequest,
+    ManagedAgent,
+    OPERATORS,
+    status=202,
+)
+SIGNAL_AGENT = Endpoint(
+    "signalAgent",
+    "POST",
+    _AGENT + "/signal",
+    "Signal the agent's process group",
+    SignalRequest,
+    ManagedAgent,
+    OPERATORS,
+)
+SEND_INPUT = Endpoint(
+    "sendInput",
+    "POST",
+    _AGENT + "/input",
+    "Write to the agent's stdin",
+    InputRequest,
+    InputResult,
+    OPERATORS,
+)
+READ_OUTPUT = Endpoint(
+    "readOutput",
+    "GET",
+    _AGENT + "/output",
+    "The agent's output by offset; may follow",
+    None,
+    bytes,
+    SELF,
+    query=OutputQuery,
+    body=Body.BYTES,
+)
+EVENTS = Endpoint(
+    "events",
+    "GET",
+    "/api/events",
+    "What happens, as it happens; resumable by id",
+    None,
+    Event,
+    READERS,
+    query=EventsQuery,
+    body=Body.EVENTS,
+)
+HEALTH = Endpoint("health", "GET", "/api/health", "Whether this server is well", None, Health, PUBLIC)
+SPEC = Endpoint("spec", "GET", "/api/spec", "This table as OpenAPI 3.1", None, dict[str, Any], PUBLIC)
+CREATE_TOKEN = Endpoint(
+    "createToken",
+    "POST",
+    "/api/tokens",
+    "Make a token",
+    TokenRequest,
+    TokenCreated,
+    ADMINS,
+    status=201,
+)
+LIST_TOKENS = Endpoint(
+    "listTokens", "GET", "/api/tokens", "Tokens, without their secrets", None, list[Token], ADMINS
+)
+REVOKE_TOKEN = Endpoint("revokeToken", "DELETE", "/api/tokens/{name}", "Revoke a token", None, Token, ADMINS)
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    REGISTER,
+    LIST_HOSTS,
+    GET_HOST,
+    DELETE_HOST,
+    HEARTBEAT,
+    PUT_ROSTER,
+    POST_REPORTS,
+    COMMANDS,
+    ACK_COMMAND,
+    ACT,
+    UPLOAD_STREAM,
+    SPAWN,
+    LIST_AGENTS,
+    GET_AGENT,
+    FORGET_AGENT,
+    STOP_AGENT,
+    SIGNAL_AGENT,
+    SEND_INPUT,
+    READ_OUTPUT,
+    EVENTS,
+    HEALTH,
+    SPEC,
+    CREATE_TOKEN,
+    LIST_TOKENS,
+    REVOKE_TOKEN,
+)

@@ -1,0 +1,131 @@
+"""Where Muster keeps its files, so that the relay, the daemon and the command find each other's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import platformdirs
+
+__all__ = ["Home"]
+
+SOCKET_PATH_MAX = 100
+"""Room for a socket's path: sun_path holds 108 bytes on Linux and 104 on macOS, with the closing NUL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders of one Muster installation; `MUSTER_HOME` puts all of them in one place."""
+
+    state: str
+    config: str
+    runtime: str
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """Return the folders by `MUSTER_HOME`, else the platform's own."""
+        override = os.environ.get("MUSTER_HOME")
+        if override:
+            root = os.path.abspath(os.path.expanduser(override))
+            return cls(root, root, os.path.join(root, "run"))
+        state = platformdirs.user_state_dir("muster", appauthor=False)
+        config = platformdirs.user_config_dir("muster", appauthor=False)
+        return cls(state, config, os.path.join(state, "run"))
+
+    def prepare(self) -> None:
+        """Create the folders, private to the user. Raises `OSError` if that is not possible."""
+        for folder in (self.state, self.config, self.sockets):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+
+    @property
+    def config_file(self) -> str:
+        return os.path.join(self.config, "config.toml")
+
+    @property
+    def admin_token_file(self) -> str:
+        return os.path.join(self.state, "admin.token")
+
+    @property
+    def relay_database(self) -> str:
+        return os.path.join(self.state, "relay.db")
+
+    @property
+    def host_database(self) -> str:
+        return os.path.join(self.state, "host.db")
+
+    @property
+    def agents(self) -> str:
+        return os.path.join(self.state, "agents")
+
+    @property
+    def logs(self) -> str:
+        return os.path.join(self.state, "logs")
+
+    @property
+    def cache(self) -> str:
+        return os.path.join(self.state, "cache")
+
+    @property
+    def relay_lock(self) -> str:
+        return os.path.join(self.state, "relay.lock")
+
+    @property
+    def host_lock(self) -> str:
+        return os.path.join(self.state, "host.lock")
+
+    @property
+    def relay_record(self) -> str:
+        """`{"url", "pid"}` of the relay that runs from here, written once it listens."""
+        return os.path.join(self.state, "relay.json")
+
+    @property
+    def host_record(self) -> str:
+        """`{"pid", …}` of the daemon that runs from here, written once it listens."""
+        return os.path.join(self.state, "host.json")
+
+    @property
+    def sockets(self) -> str:
+        """The folder of all sockets: `runtime`, or a short one where paths in it would be too long.
+
+        An agent's socket adds `/ag-` and 12 digits and `.sock` to it.
+        """
+        if len(os.fsencode(self.runtime)) + 24 <= SOCKET_PATH_MAX:
+            return self.runtime
+        digest = hashlib.sha256(os.fsencode(self.runtime)).hexdigest()[:12]
+        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        short = os.path.join(base, f"muster-{user}-{digest}")
+        return short if len(os.fsencode(short)) + 24 <= SOCKET_PATH_MAX else f"/tmp/muster-{user}-{digest}"
+
+    @property
+    def daemon_socket(self) -> str:
+        return os.path.join(self.sockets, "daemon.sock")
+
+    def read_record(self, path: str) -> dict[str, Any] | None:
+        """Return one of the JSON records above, or None if it is absent or half-written."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                record = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def write_private(self, path: str, text: str) -> None:
+        """Replace `path` with `text` in one step, readable by this user only."""
+        temporary = f"{path}.{os.getpid()}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+
+    def admin_token(self) -> str | None:
+        """Return the token that the relay's first start wrote here, or None."""
+        try:
+            with open(self.admin_token_file, encoding="utf-8") as file:
+                return file.read().strip() or None
+        except OSError:
+            return None

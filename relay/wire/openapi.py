@@ -1,0 +1,91 @@
+"""The endpoint table as an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from relay.wire.endpoints import ENDPOINTS, Body, Endpoint
+from relay.wire.errors import ErrorBody
+from relay.wire.output import MEDIA_TYPE
+
+__all__ = ["document"]
+
+_REF = "#/components/schemas/{name}"
+
+
+def document(version: str, endpoints: Iterable[Endpoint[Any]] = ENDPOINTS) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of `endpoints` for program version `version`."""
+    table = list(endpoints)
+    types: list[Any] = [ErrorBody]
+    for endpoint in table:
+        types += [kind for kind in (endpoint.request, endpoint.query) if kind is not None]
+        if endpoint.response not in (bytes, type(None)):
+            types.append(endpoint.response)
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    found = {str(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in table:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, found, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Muster", "version": version, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(endpoint: Endpoint[Any], found: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint, components),
+        "responses": {
+            str(endpoint.status): {"description": endpoint.summary, **_content(endpoint, found)},
+            "default": {
+                "description": "What is wrong and what to do about it",
+                "content": {"application/json": {"schema": found[str(ErrorBody)]}},
+            },
+        },
+        "security": [{"token": []}] if endpoint.scopes else [],
+    }
+    if endpoint.scopes:
+        operation["x-muster-scopes"] = sorted(endpoint.scopes)
+    if endpoint.request is not None:
+        content = {"application/json": {"schema": found[str(endpoint.request)]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif endpoint.upload:
+        operation["requestBody"] = {"required": True, "content": {MEDIA_TYPE: {}}}
+    return operation
+
+
+def _content(endpoint: Endpoint[Any], found: dict[str, Any]) -> dict[str, Any]:
+    if endpoint.status == 204:
+        return {}
+    if endpoint.body is Body.BYTES:
+        return {"content": {Body.BYTES.value: {}, MEDIA_TYPE: {}}}
+    return {"content": {endpoint.body.value: {"schema": found[str(endpoint.response)]}}}
+
+
+def _parameters(endpoint: Endpoint[Any], components: dict[str, Any]) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", endpoint.path)
+    ]
+    if endpoint.query is not None:
+        schema = components[endpoint.query.__name__]
+        required = schema.get("required", [])
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": field}
+            for name, field in schema["properties"].items()
+        ]
+    if endpoint.body is Body.EVENTS:
+        header = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "integer"}}
+        parameters.append(header)
+    return parameters
