@@ -1,0 +1,62 @@
+"""The provider that runs a given argv, exactly as given and never through a shell."""
+
+from __future__ import annotations
+
+from spawners.launch import Stdin
+from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError
+
+__all__ = ["PROVIDER", "Command"]
+
+
+class _NoReader:
+    """A plain program's output has no meaning to us: its exit code is all the evidence there is."""
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+    def outcome(self) -> Outcome | None:
+        return None
+
+
+class Command:
+    """`argv` is the program. What it may do is not ours to limit, so `read-only` is refused.
+
+    stdin: closed, `ask.stdin` and then end of file, or with `stdin_live` a pipe that stays open.
+    """
+
+    name = "command"
+    binaries: tuple[str, ...] = ()
+    version_argv: tuple[str, ...] = ("--version",)
+    modes: tuple[str, ...] = ("headless",)
+    marks: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+    def plan(self, ask: Ask) -> Plan:
+        """Raises `ProviderError`: no argv, an empty program name, a NUL, a prompt, or `read-only`."""
+        if ask.mode not in self.modes:
+            raise ProviderError("unsupported", f"command cannot run in mode {ask.mode}; use headless")
+        if ask.prompt is not None:
+            raise ProviderError(
+                "invalid", "the provider command takes argv, not a prompt: put the program after `--`"
+            )
+        if not ask.argv or not ask.argv[0]:
+            raise ProviderError("invalid", "argv is empty: put the program and its arguments after `--`")
+        if any("\0" in argument for argument in ask.argv):
+            raise ProviderError("invalid", "argv holds a NUL character, which no program can be given")
+        if ask.approval_mode is ApprovalMode.READ_ONLY:
+            raise ProviderError(
+                "unsupported", "a command cannot be held to read-only; leave the approval mode out"
+            )
+        for option, value in (("model", ask.model), ("resume", ask.resume), ("session id", ask.session_id)):
+            if value is not None:
+                raise ProviderError("invalid", f"the provider command has no {option}; leave it out")
+        return Plan(argv=ask.argv, stdin=Stdin(ask.stdin or b"", live=ask.stdin_live))
+
+    def parse_version(self, text: str) -> str | None:
+        return None
+
+    def reader(self) -> _NoReader:
+        return _NoReader()
+
+
+PROVIDER = Command()

@@ -1,0 +1,43 @@
+"""Which environment variables an agent must not inherit: pure functions over names.
+
+An agent that sees TMUX thinks that it owns a pane; one that sees another CLI's session id reports
+into that session. Neither is true of an agent that a daemon started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+__all__ = ["matches", "without"]
+
+TERMINAL_MARKS = tuple(
+    """
+    TERM TERM_PROGRAM TERM_PROGRAM_VERSION TERM_SESSION_ID COLORTERM COLUMNS LINES SSH_TTY WINDOWID
+    TMUX TMUX_* STY ZELLIJ ZELLIJ_* KITTY_* WEZTERM_* VTE_* ITERM_* LC_TERMINAL LC_TERMINAL_VERSION
+    ALACRITTY_* GHOSTTY_* KONSOLE_* GNOME_TERMINAL_* TERMINATOR_* TILIX_ID XTERM_* WT_SESSION
+    WT_PROFILE_ID ConEmu* VSCODE_*
+    """.split()
+)
+"""Set by terminal emulators and multiplexers for what runs in them."""
+
+SHELL_MARKS = tuple("PWD OLDPWD SHLVL _ PS1 PROMPT_COMMAND VIRTUAL_ENV VIRTUAL_ENV_PROMPT".split())
+"""State of the shell or the Python environment that the daemon happened to be started from."""
+
+OTHER_MARKS = tuple("OPENCODE OPENCODE_PID AGENT QWEN_CODE COPILOT_CLI CURSOR_AGENT CURSOR_TRACE_ID".split())
+"""Left in their children by CLIs that have no adapter here yet."""
+
+OWN_MARKS = ("MUSTER_*",)
+"""An agent's own ones are added by the daemon that starts it, for that agent."""
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether `name` is one of `patterns`, each a name or a prefix with a final `*`."""
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in patterns
+    )
+
+
+def without(env: Mapping[str, str], marks: Iterable[str], *, keep: Iterable[str] = ()) -> dict[str, str]:
+    """`env` without the variables that match `marks`, save those that `keep` matches."""
+    dropped, kept = tuple(marks), tuple(keep)
+    return {name: value for name, value in env.items() if matches(name, kept) or not matches(name, dropped)}
