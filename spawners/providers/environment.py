@@ -10,20 +10,25 @@ from collections.abc import Iterable, Mapping
 
 __all__ = ["matches", "without"]
 
-TERMINAL_MARKS = tuple(
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+TERMINAL_MARKS = _names(
     """
     TERM TERM_PROGRAM TERM_PROGRAM_VERSION TERM_SESSION_ID COLORTERM COLUMNS LINES SSH_TTY WINDOWID
     TMUX TMUX_* STY ZELLIJ ZELLIJ_* KITTY_* WEZTERM_* VTE_* ITERM_* LC_TERMINAL LC_TERMINAL_VERSION
     ALACRITTY_* GHOSTTY_* KONSOLE_* GNOME_TERMINAL_* TERMINATOR_* TILIX_ID XTERM_* WT_SESSION
     WT_PROFILE_ID ConEmu* VSCODE_*
-    """.split()
+    """
 )
 """Set by terminal emulators and multiplexers for what runs in them."""
 
-SHELL_MARKS = tuple("PWD OLDPWD SHLVL _ PS1 PROMPT_COMMAND VIRTUAL_ENV VIRTUAL_ENV_PROMPT".split())
+SHELL_MARKS = _names("PWD OLDPWD SHLVL _ PS1 PROMPT_COMMAND VIRTUAL_ENV VIRTUAL_ENV_PROMPT")
 """State of the shell or the Python environment that the daemon happened to be started from."""
 
-OTHER_MARKS = tuple("OPENCODE OPENCODE_PID AGENT QWEN_CODE COPILOT_CLI CURSOR_AGENT CURSOR_TRACE_ID".split())
+OTHER_MARKS = _names("OPENCODE OPENCODE_PID AGENT QWEN_CODE COPILOT_CLI CURSOR_AGENT CURSOR_TRACE_ID")
 """Left in their children by CLIs that have no adapter here yet."""
 
 OWN_MARKS = ("MUSTER_*",)
