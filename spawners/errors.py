@@ -1,10 +1,10 @@
 """What can go wrong below this line, sorted by what the caller can do about it.
 
-    SpawnerError
-    ├── SpawnFailed       nothing is running: tell the user; a new spawn may be tried
-    ├── SessionLost       the keeper and its program are gone without an exit record: say `lost`
-    ├── SessionBusy       the agent did not take the input in time: try again later
-    └── SessionEnded      the program has already ended: read its exit instead
+SpawnerError
+├── SpawnFailed       nothing is running: tell the user; a new spawn may be tried
+├── SessionLost       the keeper and its program are gone without an exit record: say `lost`
+├── SessionBusy       the agent did not take the input in time: try again later
+└── SessionEnded      the program has already ended: read its exit instead
 """
 
 from __future__ import annotations

@@ -6,7 +6,18 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Chunk", "Exit", "Gap", "Identity", "Launch", "SessionRef", "Size", "Stdin", "StopReport", "Stream"]
+__all__ = [
+    "Chunk",
+    "Exit",
+    "Gap",
+    "Identity",
+    "Launch",
+    "SessionRef",
+    "Size",
+    "Stdin",
+    "StopReport",
+    "Stream",
+]
 
 DEFAULT_SPOOL_BYTES = 64 * 1024 * 1024
 
@@ -100,10 +111,12 @@ class StopReport:
 class Exit:
     """How a program ended: the operating system's own words, with the evidence beside them.
 
-    Exactly one of `code` and `signal` is set. `ended_by` is `stop` or `timeout` when the keeper
-    signalled the program for that reason before it ended, else None: a program that ended by
-    itself while a stop was on its way has ended by itself. `oom` is the evidence line when the
-    kernel killed it for memory, else empty. `leftovers` names what was ended after the exit.
+    Exactly one of `code` and `signal` is set. `ended_by` is `stop`, `timeout` or `shutdown` (the
+    keeper itself was told to end, as when the machine goes down) when the keeper signalled the
+    program for that reason before it ended, else None: a program that ended by itself while a stop
+    was on its way has ended by itself. `oom` is the evidence line when the kernel killed it for
+    memory, else empty; `note` is a fact that proves nothing by itself, such as a shared cgroup's
+    count of such kills having risen. `leftovers` names what was ended after the exit.
     `spool_end` is the offset behind the last byte of output and `dropped` how many of the bytes
     before it could not be stored.
     """
@@ -120,6 +133,7 @@ class Exit:
     dropped: int = 0
     max_rss_bytes: int = 0
     cpu_ms: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,28 @@
+"""What is told about a process; the same on every system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of the process table, as it was when read.
+
+    `started` tells it from a later process of the same number (see `launch.Identity`). A zombie has
+    ended: it takes no signal and needs none.
+    """
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    started: int
+    name: str
+    zombie: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.pid} {self.name}"

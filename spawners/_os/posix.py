@@ -1,0 +1,45 @@
+# ruff: noqa: E402
+import sys
+
+assert sys.platform != "win32"
+
+"""Locks that live as long as the processes that hold the open file: flock(2), Linux and macOS."""
+
+import fcntl
+import os
+
+__all__ = ["is_locked", "lock_new", "why_unsupported"]
+
+why_unsupported = ""
+"""Why sessions cannot be run here; empty: they can."""
+
+
+def lock_new(path: str) -> int:
+    """Open (and create) `path`, lock it, and return the file descriptor that carries the lock.
+
+    The lock belongs to the open file: whoever inherits the descriptor holds it on, without a gap,
+    and the kernel frees it when the last holder is gone. Raises `BlockingIOError` if it is taken.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def is_locked(path: str) -> bool:
+    """Whether somebody holds the lock of `path`. False if there is no such file."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)

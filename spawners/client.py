@@ -1,0 +1,300 @@
+"""`KeeperSpawner`: starts each agent under a keeper process of its own, and finds them again.
+
+The daemon never forks: a keeper is started with `subprocess.Popen` on its vfork path, detached, holding the
+lock of the agent's directory. From then on everything is settled by looking at that directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import py_compile
+import re
+import shutil
+import socket
+import subprocess
+import sys
+
+from spawners import _os, failpoint, recovery
+from spawners.directory import AgentDirectory
+from spawners.errors import SessionLost, SpawnerError, SpawnFailed
+from spawners.frames import Kind
+from spawners.keeper_session import KeeperSession
+from spawners.launch import Exit, Identity, Launch, SessionRef
+from spawners.line import Line, LineLost, take_up
+from spawners.tree import MARK
+
+__all__ = ["KeeperSession", "KeeperSpawner"]
+
+SOCKET_PATH_LIMIT = 103
+"""Bytes of a unix socket's path on macOS; Linux has four more."""
+BIRTH_S = 30.0
+"""A keeper answers after about ten milliseconds; only a machine in deep trouble needs this long."""
+HELLO_S = 5.0
+GIB = 1024**3
+_AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_INLINE_STDIN = 256 * 1024
+"""Input up to this size is written on the event loop (0.1 ms), more in a thread."""
+_KEEPER_ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", failpoint.VARIABLE)
+"""All a keeper inherits: what its Python needs to start. Above all not the mark of another agent."""
+
+
+class KeeperSpawner:
+    """The `Spawner` for this host.
+
+    `root` holds one directory per agent, `sockets` (a short path) one socket per living keeper, `cache` the
+    byte-compiled keeper; all three are made 0700 if absent. `held_bytes` bounds how far a follower can hold
+    rotation back. Raises `SpawnFailed` where this system cannot run agents.
+    """
+
+    def __init__(self, root: str, sockets: str, cache: str, *, held_bytes: int = GIB) -> None:
+        if _os.why_unsupported:
+            raise SpawnFailed(_os.why_unsupported)
+        for path in (root, sockets, cache):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        self._root = os.path.abspath(root)
+        self._sockets = os.path.abspath(sockets)
+        self._held_bytes = held_bytes
+        self._program = _compiled_keeper(os.path.abspath(cache))
+        self._keepers: set[subprocess.Popen[bytes]] = set()
+
+    # -- Spawner
+
+    async def spawn(self, launch: Launch) -> KeeperSession:
+        """See `Spawner.spawn`. `MUSTER_AGENT_ID` is added to the program's environment.
+
+        Cancelled after the keeper was started, it leaves a running agent that `reattach` finds.
+        """
+        self._check(launch)
+        ref = self.ref(launch.agent_id)
+        try:
+            os.mkdir(ref.directory, 0o700)
+        except FileExistsError:
+            raise SpawnFailed(f"{launch.agent_id} exists already; reattach it instead") from None
+        except OSError as error:
+            raise SpawnFailed(f"cannot create {ref.directory}: {error.strerror}", error.errno) from error
+        try:
+            return await self._prepare_and_start(ref, launch)
+        except SpawnFailed:
+            await asyncio.to_thread(shutil.rmtree, ref.directory, ignore_errors=True)
+            raise
+
+    async def reattach(self, ref: SessionRef) -> KeeperSession:
+        try:
+            found = await asyncio.wait_for(_hear(ref), HELLO_S)
+        except TimeoutError:
+            return self._unheard(ref)
+        if isinstance(found, Exit):
+            return self._ended(ref, found)
+        return KeeperSession.alive(ref, await found.hello, found)
+
+    async def forget(self, ref: SessionRef) -> None:
+        """See `Spawner.forget`. Raises `SpawnerError` for a running one."""
+        directory = AgentDirectory(ref.directory)
+        if directory.is_locked() and not await self._collect(ref):
+            raise SpawnerError(f"{ref.agent_id} is still running; stop it first")
+        spec = directory.spec()
+        if spec is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(spec["socket"])
+        await asyncio.to_thread(shutil.rmtree, ref.directory, ignore_errors=True)
+
+    # -- beyond the port: what a recovering daemon needs
+
+    def ref(self, agent_id: str) -> SessionRef:
+        """The handle of the agent with this id, whether it exists or not."""
+        return SessionRef(agent_id, f"{self._root}/{agent_id}")
+
+    def refs(self) -> list[SessionRef]:
+        """Every agent that has a directory here, running, ended or half-made."""
+        return [self.ref(name) for name in sorted(os.listdir(self._root)) if _AGENT_ID.fullmatch(name)]
+
+    async def resume(self, ref: SessionRef) -> KeeperSession:
+        """Start a spec that was never executed, as the free lock and the missing claim prove.
+
+        Raises `SessionLost` if that cannot be proven, `SpawnFailed` as `spawn` does.
+        """
+        directory = AgentDirectory(ref.directory)
+        spec = directory.spec()
+        try:
+            lock = _os.lock_new(directory.lock_file)
+        except OSError as error:
+            raise SessionLost("unknown", f"{ref.agent_id} has a keeper already, or no directory") from error
+        if spec is None or directory.child() is not None or directory.exit() is not None:
+            os.close(lock)
+            raise SessionLost("unknown", f"{ref.agent_id} may have been executed; reattach it instead")
+        return await self._start(ref, lock)
+
+    # -- starting
+
+    def _check(self, launch: Launch) -> None:
+        if not _AGENT_ID.fullmatch(launch.agent_id):
+            raise SpawnFailed(f"{launch.agent_id!r} cannot be an agent id: letters, digits and . _ - only")
+        if not launch.argv or not launch.argv[0]:
+            raise SpawnFailed("there is no program to execute: argv is empty")
+        if launch.leftovers not in ("end", "keep"):
+            raise SpawnFailed(f"leftovers is {launch.leftovers!r}; it must be 'end' or 'keep'")
+        if launch.size is not None:
+            raise SpawnFailed("agents in a terminal are not supported yet; spawn it headless (size=None)")
+        path = self._socket(launch.agent_id)
+        if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+            raise SpawnFailed(f"socket path over {SOCKET_PATH_LIMIT} bytes, use a shorter folder: {path}")
+
+    def _socket(self, agent_id: str) -> str:
+        return f"{self._sockets}/{agent_id}.sock"
+
+    async def _prepare_and_start(self, ref: SessionRef, launch: Launch) -> KeeperSession:
+        directory = AgentDirectory(ref.directory)
+        marked = dataclasses.replace(launch, env={**launch.env, MARK: launch.agent_id})
+        write = functools.partial(directory.write_spec, marked, self._socket(ref.agent_id), self._held_bytes)
+        try:
+            lock = _os.lock_new(directory.lock_file)
+            try:
+                if len(launch.stdin.data) > _INLINE_STDIN:
+                    await asyncio.to_thread(write)
+                else:
+                    write()
+            except BaseException:
+                os.close(lock)
+                raise
+        except OSError as error:
+            raise SpawnFailed(f"cannot write into {ref.directory}: {error.strerror}", error.errno) from error
+        failpoint.failpoint("after_spec_written")
+        return await self._start(ref, lock)
+
+    async def _start(self, ref: SessionRef, lock: int) -> KeeperSession:
+        """Start the keeper, which takes over `lock`, and return the session once exec has succeeded."""
+        ours, theirs = socket.socketpair()
+        try:
+            keeper = self._popen(ref.directory, lock, theirs.fileno())
+        except OSError as error:
+            ours.close()
+            raise SpawnFailed(f"cannot start a keeper: {error.strerror}", error.errno) from error
+        finally:
+            os.close(lock)
+            theirs.close()
+        self._keepers.add(keeper)
+        _os.on_exit(keeper.pid, lambda: self._reap(keeper))
+        failpoint.failpoint("after_keeper_started")
+        line = await take_up(ours)
+        try:
+            hello = await asyncio.wait_for(asyncio.shield(line.hello), BIRTH_S)
+        except SpawnFailed:
+            await line.lost  # the keeper has undone what it made
+            raise
+        except (LineLost, TimeoutError) as error:
+            line.close()
+            raise await asyncio.to_thread(_stillborn, ref, keeper) from error
+        return KeeperSession.alive(ref, hello, line)
+
+    def _popen(self, directory: str, lock: int, control: int) -> subprocess.Popen[bytes]:
+        python = [sys.executable, "-I", "-S", "-E", "-X", "utf8"]
+        argv = [*python, self._program, directory, str(lock), str(control)]
+        log = os.open(f"{directory}/keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd="/",
+                env={name: os.environ[name] for name in _KEEPER_ENV if name in os.environ},
+                pass_fds=(lock, control),
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+
+    def _reap(self, keeper: subprocess.Popen[bytes]) -> None:
+        """Collect a keeper that has left, so that it does not stay as a zombie."""
+        if keeper.poll() is None:
+            asyncio.get_running_loop().call_later(0.1, self._reap, keeper)
+        else:
+            self._keepers.discard(keeper)
+
+    # -- finding
+
+    def _unheard(self, ref: SessionRef) -> KeeperSession:
+        child = AgentDirectory(ref.directory).child()
+        if child is None or child.program is None:
+            raise SpawnerError(f"the keeper of {ref.agent_id} lives but does not answer; try again later")
+        return KeeperSession.unheard(ref, child.program, child.started_ms)
+
+    def _ended(self, ref: SessionRef, record: Exit) -> KeeperSession:
+        child = AgentDirectory(ref.directory).child()
+        identity = child.program if child and child.program else Identity(0, 0, "")
+        return KeeperSession.ended(ref, identity, record)
+
+    async def _collect(self, ref: SessionRef) -> bool:
+        """Let a keeper go that only waits for its unwritable record to be known; True once it is gone."""
+        try:
+            found = await recovery.find(ref)
+        except SessionLost:
+            return True
+        if isinstance(found, Exit):
+            return True
+        try:
+            hello = await asyncio.wait_for(asyncio.shield(found.hello), HELLO_S)
+            if hello["exit"] is None or (hello["durable"] and not hello["outputEnded"]):
+                return False
+            await found.request(Kind.COLLECTED)
+            await asyncio.wait_for(asyncio.shield(found.lost), HELLO_S)
+        except LineLost:
+            return True
+        except (SpawnerError, TimeoutError):
+            return False
+        finally:
+            found.close()
+        return True
+
+
+async def _hear(ref: SessionRef) -> Line | Exit:
+    """A line whose keeper has said HELLO, or the exit record."""
+    while True:
+        found = await recovery.find(ref)
+        if isinstance(found, Exit):
+            return found
+        try:
+            await asyncio.shield(found.hello)
+        except LineLost:
+            continue  # it left just now: look again
+        except asyncio.CancelledError:
+            found.close()
+            raise
+        return found
+
+
+def _stillborn(ref: SessionRef, keeper: subprocess.Popen[bytes]) -> SpawnFailed:
+    """A keeper that never said whether exec succeeded: end it and all it may have started. Blocks."""
+    keeper.kill()  # our unreaped child: the number cannot be another's
+    keeper.wait()
+    directory = AgentDirectory(ref.directory)
+    message = "the keeper died before the program was running"
+    with contextlib.suppress(OSError), open(directory.file("keeper.log"), "rb") as log:
+        said = log.read()[-2000:].decode("utf-8", "replace").strip()
+        if said:
+            message += f": {said}"
+    ended = recovery.lost(ref)
+    return SpawnFailed(f"{message} ({ended})" if ended.ended_pids else message)
+
+
+def _compiled_keeper(cache: str) -> str:
+    """The path of the keeper's byte code, compiled once per source and Python; its source if that fails.
+
+    Compiling a thousand lines at every start would cost each spawn about ten milliseconds.
+    """
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper.py")
+    with open(source, "rb") as file:
+        digest = hashlib.sha256(file.read() + sys.version.encode()).hexdigest()[:16]
+    target = os.path.join(cache, f"keeper-{digest}.{sys.implementation.cache_tag}.pyc")
+    if os.path.exists(target):
+        return target
+    try:
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        return py_compile.compile(source, target, doraise=True, invalidation_mode=mode) or source
+    except (OSError, py_compile.PyCompileError):
+        return source

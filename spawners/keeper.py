@@ -1,0 +1,1338 @@
+# ruff: noqa: E402
+import sys
+
+assert sys.platform != "win32", "the keeper runs on POSIX systems only"
+
+"""The keeper of one agent: starts it, holds its pipes, writes down how it ended. Outlives every daemon.
+
+Run as `python -I -S -E -X utf8 keeper.py DIRECTORY LOCK_FD CONTROL_FD` (or its byte-compiled form). One
+file and only stdlib modules written in C: each `.py` module of the library costs a millisecond and memory
+in every keeper. What it promises:
+
+- The open file behind LOCK_FD carries the lock of the directory for as long as this process lives.
+- Files, in this order: `child.json` with pid null (about to execute) → exec → `child.json` with the
+  identity → `spool.<offset>` and `index.<offset>` → `exit.json`, whose space is reserved before exec.
+- It never waits for anyone: no read, write or connection can stall the program.
+- It leaves when its program has never started, or when the exit record is on disk and the output has
+  ended. A record that cannot be written is served over the socket until a daemon says COLLECTED.
+- A stop that began is finished here, whatever happens to the daemon.
+- SIGHUP and SIGINT are ignored; SIGTERM (system shutdown) ends the tree and is recorded as `shutdown`;
+  SIGUSR1 makes it listen anew, for a daemon that found the socket's file deleted.
+
+Everything about the frames is explained in `frames.py`.
+"""
+
+import _json
+import _signal  # type: ignore[import-not-found, unused-ignore]
+import _socket
+import _struct
+import errno
+import fcntl
+import posix
+import resource  # noqa: F401 - `wait3` imports it at its first call, when this Python may have been replaced
+import select
+import time
+
+MYPY = False
+if MYPY:
+    from collections.abc import Callable
+    from typing import Any
+
+VERSION = 1
+HELLO, FAILED, GREW, DONE, REFUSED, EXIT = 1, 2, 3, 4, 5, 6
+STATUS, INPUT, CANCEL_INPUT, CLOSE_STDIN, SIGNAL, STOP, MEMBERS, HOLD, WAIT, COLLECTED = range(32, 42)
+MAX_PAYLOAD = 1024 * 1024
+HEADER = _struct.Struct("!IB")
+INDEX = _struct.Struct("!QQ")  # offset; milliseconds << 16 | stream << 8
+RELEASE = 2**64 - 1
+
+STDOUT, STDERR = 1, 2
+READ_SIZE = 65536  # what a pipe holds on Linux
+INDEX_MS = 10  # a new index record at least this often while output flows
+CHILD_SIZE = 1024  # child.json is padded to this, so that its rewriting never needs space
+RESERVE = 4096  # for exit.json: one block
+SEGMENTS = 4  # the spool rotates by quarters
+BIRTH_HOLD_S = 5.0  # nothing is rotated away before the one who spawned had time to follow
+LEFTOVER_S = 0.5  # between asking and killing what the program left behind
+DRAIN_S = 2.0  # for output still in flight, or held open from outside the tree, after the tree is empty
+PASS_S = 0.02  # between two kill passes
+GIVE_UP_S = 10.0  # of kill passes: what then still lives sits in the kernel (state D)
+RETRY_S = 5.0  # between attempts to write an exit record on a full disk
+DISK_RETRY_S = 0.25  # between attempts to write output on a full disk
+TIMEOUT_GRACE_MS = (2000, 5000)  # the rungs after the agent's time has run out
+SHUTDOWN_GRACE_MS = (1000, 2000)  # init systems allow about five seconds in all
+MAX_CONNECTIONS = 64
+MAX_UNSENT = 1024 * 1024  # bytes for one connection that does not read; then it is dropped
+MAX_INPUT_QUEUE = 1024 * 1024
+INIT_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO in the kernel
+SIGINT, SIGKILL, SIGTERM, SIGCONT = 2, 9, 15, _signal.SIGCONT
+LINUX = sys.platform == "linux"
+
+
+# ---- JSON, files ------------------------------------------------------------------------------------
+
+
+class Context:
+    """What `_json.make_scanner` asks its decoder for."""
+
+    strict = False
+    object_hook = object_pairs_hook = array_hook = None
+    parse_float = float
+    parse_int = int
+
+    @staticmethod
+    def parse_constant(name: str) -> None:
+        raise ValueError(name)
+
+
+def loads(data: bytes) -> "Any":
+    text = data.decode().strip()
+    try:
+        return _json.make_scanner(Context())(text, 0)[0]  # type: ignore[arg-type]
+    except (TypeError, AttributeError):  # a Python whose private scanner wants something else
+        import json  # noqa: PLC0415
+
+        return json.loads(text)
+    except StopIteration:
+        raise ValueError("not JSON") from None
+
+
+def dumps(value: "Any") -> str:
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return _json.encode_basestring_ascii(value)
+    if isinstance(value, dict):
+        return "{%s}" % ",".join(["%s:%s" % (dumps(k), dumps(v)) for k, v in value.items()])
+    return "[%s]" % ",".join([dumps(item) for item in value])
+
+
+def read_file(path: str) -> bytes:
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        parts: "list[bytes]" = []
+        while True:
+            part = posix.read(fd, 1 << 20)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        posix.close(fd)
+
+
+def unlink(path: str) -> None:
+    try:
+        posix.unlink(path)
+    except OSError:
+        pass
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[posix.write(fd, view) :]
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+ARMED = posix.environ.get(b"MUSTER_FAILPOINT", b"").decode().split(",")
+
+
+def failpoint(name: str) -> None:
+    if name in ARMED:
+        posix.kill(posix.getpid(), SIGKILL)
+
+
+# ---- processes --------------------------------------------------------------------------------------
+
+
+class Member:
+    """One line of the process table; `started` tells it from a later process of the same number."""
+
+    __slots__ = ("group", "name", "parent", "pid", "started", "state")
+
+    def __init__(self, pid: int) -> None:
+        data = read_file("/proc/%d/stat" % pid).decode("utf-8", "replace")
+        close = data.rindex(")")  # a program's name may hold spaces and parentheses
+        fields = data[close + 2 :].split()
+        self.pid = pid
+        self.name = data[data.index("(") + 1 : close]
+        self.state = fields[0]
+        self.parent = int(fields[1])
+        self.group = int(fields[2])
+        self.started = int(fields[19])
+
+    @property
+    def label(self) -> str:
+        return "%d %s" % (self.pid, self.name)
+
+
+def started_of(pid: int) -> int:
+    """Start time of a process in clock ticks since boot; 0 where there is no /proc."""
+    try:
+        return Member(pid).started
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def boot_id() -> str:
+    try:
+        return read_file("/proc/sys/kernel/random/boot_id").decode().strip()
+    except OSError:
+        return ""
+
+
+def become_subreaper() -> bool:
+    """Make everything orphaned in the tree a child of this process (PR_SET_CHILD_SUBREAPER, Linux 3.4).
+
+    `_ctypes` costs 0.3 ms where `ctypes` costs 2.5; it is private, so the public one is the fallback.
+    """
+    if not LINUX:
+        return False
+    try:
+        import _ctypes  # noqa: PLC0415
+
+        class Int(_ctypes._SimpleCData):  # type: ignore[type-arg]
+            _type_ = "i"
+
+        class Function(_ctypes.CFuncPtr):
+            _flags_ = _ctypes.FUNCFLAG_CDECL
+            _restype_ = Int
+
+        prctl = Function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"))  # type: ignore[arg-type]
+        return bool(prctl(36, 1, 0, 0, 0) == 0)
+    except Exception:
+        try:
+            import ctypes  # noqa: PLC0415
+
+            return bool(ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0)
+        except Exception:
+            return False
+
+
+def children_of(pid: int) -> "list[int]":
+    """Direct children, from the kernel's own lists; may miss one while a sibling exits."""
+    found = []
+    for task in posix.listdir("/proc/%d/task" % pid):
+        found += [int(word) for word in read_file("/proc/%d/task/%s/children" % (pid, task)).split()]
+    return found
+
+
+def everyone() -> "list[Member]":
+    members = []
+    for name in posix.listdir("/proc"):
+        if name.isdigit():
+            try:
+                members.append(Member(int(name)))
+            except (OSError, ValueError, IndexError):
+                pass
+    return members
+
+
+def descendants(ancestor: int) -> "list[Member]":
+    """Everything alive below `ancestor` (not zombies), nearest first. Empty where there is no /proc."""
+    try:
+        pids = children_of(ancestor)
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return descendants_by_scan(ancestor)
+    found = []
+    while pids:
+        below = []
+        for pid in pids:
+            try:
+                member = Member(pid)
+                below += children_of(pid)
+            except (OSError, ValueError, IndexError):
+                continue
+            if member.state not in "ZX":
+                found.append(member)
+        pids = below
+    return found
+
+
+def descendants_by_scan(ancestor: int) -> "list[Member]":
+    try:
+        members = everyone()
+    except OSError:
+        return []
+    below: "dict[int, list[Member]]" = {}
+    for member in members:
+        below.setdefault(member.parent, []).append(member)
+    found = []
+    level = below.get(ancestor, [])
+    while level:
+        found += level
+        level = [child for member in level for child in below.get(member.pid, [])]
+    return [member for member in found if member.state not in "ZX"]
+
+
+def signal_member(member: Member, number: int) -> None:
+    """Signal exactly this process; one that has gone, or is not ours to signal, is left alone."""
+    try:
+        if sys.platform == "linux":
+            fd = posix.pidfd_open(member.pid)
+            try:
+                if started_of(member.pid) == member.started:
+                    _signal.pidfd_send_signal(fd, number)
+            finally:
+                posix.close(fd)
+        else:
+            posix.kill(member.pid, number)
+    except OSError as error:
+        if error.errno == errno.ENOSYS and started_of(member.pid) == member.started:  # Linux before 5.3
+            signal_quietly(posix.kill, member.pid, number)
+
+
+def signal_quietly(send: "Callable[[int, int], None]", pid: int, number: int) -> None:
+    try:
+        send(pid, number)
+    except OSError:
+        pass
+
+
+# ---- out of memory ----------------------------------------------------------------------------------
+
+
+class MemoryEvidence:
+    """Tells a kill for memory from any other SIGKILL, by what the kernel says and never by guessing."""
+
+    def __init__(self) -> None:
+        self.folder, self.counter_file = self.find_cgroup()
+        self.before = self.counter()
+        self.alone = self.others() == set()
+
+    @staticmethod
+    def find_cgroup() -> "tuple[str, str]":
+        try:
+            lines = read_file("/proc/self/cgroup").decode().splitlines()
+        except OSError:
+            return "", ""
+        for line in lines:
+            _, controllers, path = line.split(":", 2)
+            if "memory" in controllers.split(","):
+                return "/sys/fs/cgroup/memory" + path, "memory.oom_control"
+        for line in lines:
+            if line.startswith("0::"):
+                return "/sys/fs/cgroup" + line[3:], "memory.events"
+        return "", ""
+
+    def counter(self) -> int:
+        try:
+            lines = read_file(self.folder + "/" + self.counter_file).splitlines()
+        except OSError:
+            return -1
+        for line in lines:
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+        return -1
+
+    def others(self) -> "set[int]":
+        """Processes of the cgroup that are neither this keeper nor below it."""
+        try:
+            pids = {int(word) for word in read_file(self.folder + "/cgroup.procs").split()}
+        except (OSError, ValueError):
+            return {-1}
+        me = posix.getpid()
+        return pids - {me} - {member.pid for member in descendants(me)} if pids != {me} else set()
+
+    def verdict(self, pid: int, started: int) -> "tuple[str, str]":
+        """(evidence that the kernel killed `pid` for memory, or empty; a plain fact beside it)."""
+        line = kernel_log(pid, started)
+        if line:
+            return line, ""
+        risen = self.counter() - self.before if self.before >= 0 else 0
+        if risen <= 0:
+            return "", ""
+        fact = "oom_kill of %s rose by %d" % (self.folder, risen)
+        if self.alone and self.others() == set():
+            return fact + ", which holds only this agent", ""
+        return "", fact + " while this agent ran; other processes share that cgroup"
+
+
+def kernel_log(pid: int, started: int) -> str:
+    """The kernel's own line about killing `pid` for memory since `started` (ticks), or empty."""
+    try:
+        if posix.readlink("/proc/self/ns/pid") != INIT_PID_NAMESPACE:
+            return ""  # the log counts in the host's pids, which are others than ours
+        ticks = posix.sysconf("SC_CLK_TCK")
+        fd = posix.open("/dev/kmsg", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+    except OSError:
+        return ""
+    oldest_us = (started // ticks - 1) * 1000000
+    wanted = "Killed process %d (" % pid
+    try:
+        while True:
+            try:
+                record = posix.read(fd, 8192).decode("utf-8", "replace")
+            except BrokenPipeError:  # the ring buffer overtook us: read on
+                continue
+            head, _, text = record.partition(";")
+            if wanted in text and int(head.split(",")[2]) >= oldest_us:
+                return "kernel: " + text.split("\n")[0]
+    except (OSError, ValueError, IndexError):
+        return ""  # EAGAIN: everything has been read
+    finally:
+        posix.close(fd)
+
+
+# ---- the spool --------------------------------------------------------------------------------------
+
+
+class Spool:
+    """The output on disk: segments named by absolute offset, an index beside each, oldest deleted first.
+
+    A full disk never raises: bytes are counted as `dropped`, `end` still advances, and a new segment
+    begins when writing works again.
+    """
+
+    def __init__(self, directory: str, limit: int, bound: int) -> None:
+        self.directory = directory
+        self.limit = limit
+        self.segment_limit = max(limit // SEGMENTS, 1024)
+        self.bound = max(bound, limit)
+        self.end = 0
+        self.dropped = 0
+        self.segments: "list[list[int]]" = []  # [start, bytes on disk]
+        self.data_fd = self.index_fd = -1
+        self.last_kind = self.last_ms = 0
+        self.retry_at = 0.0
+        self.held: "Callable[[], int]" = lambda: RELEASE
+
+    def append(self, kind: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                if self.data_fd < 0:
+                    self.open_segment()
+                written = self.store(kind, view)
+            except OSError:
+                self.close_segment()
+                self.retry_at = time.monotonic() + DISK_RETRY_S
+                self.dropped += len(view)
+                self.end += len(view)
+                return
+            self.end += written
+            view = view[written:]
+            if self.segments[-1][1] >= self.segment_limit:
+                self.close_segment()
+
+    def open_segment(self) -> None:
+        if time.monotonic() < self.retry_at:
+            raise OSError(errno.ENOSPC, "not tried again yet")
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+        self.segments.append([self.end, 0])
+        self.index_fd = posix.open("%s/index.%d" % (self.directory, self.end), flags, 0o600)
+        self.data_fd = posix.open("%s/spool.%d" % (self.directory, self.end), flags, 0o600)
+        self.last_kind = -1
+        self.trim()
+
+    def store(self, kind: int, view: memoryview) -> int:
+        """Write some of `view`, its index record first, so that a reader of the data finds its record."""
+        at = now_ms()
+        segment = self.segments[-1]
+        if kind != self.last_kind or not 0 <= at - self.last_ms < INDEX_MS:
+            if posix.write(self.index_fd, INDEX.pack(self.end, at << 16 | kind << 8)) != INDEX.size:
+                raise OSError(errno.ENOSPC, "half an index record")
+            self.last_kind, self.last_ms = kind, at
+            segment[1] += INDEX.size
+        written = posix.write(self.data_fd, view[: max(self.segment_limit - segment[1], 1)])
+        segment[1] += written
+        return written
+
+    def close_segment(self) -> None:
+        for fd in (self.data_fd, self.index_fd):
+            if fd >= 0:
+                posix.close(fd)
+        self.data_fd = self.index_fd = -1
+        if self.segments and self.segments[-1][0] == self.end:  # nothing went into it
+            self.delete(self.segments.pop()[0])
+
+    def delete(self, start: int) -> None:
+        unlink("%s/spool.%d" % (self.directory, start))
+        unlink("%s/index.%d" % (self.directory, start))
+
+    def trim(self) -> None:
+        """Delete the oldest segments that the limit has no room for and no follower still needs."""
+        keep = self.limit * (SEGMENTS - 1) // SEGMENTS
+        total = sum(segment[1] for segment in self.segments)
+        while len(self.segments) > 1 and total - self.segments[0][1] >= keep:
+            if self.segments[1][0] > self.held() and total <= self.bound:
+                return
+            start, size = self.segments.pop(0)
+            total -= size
+            self.delete(start)
+
+
+# ---- connections ------------------------------------------------------------------------------------
+
+
+class Connection:
+    """One daemon, or one viewer. What it does not read in time costs only itself."""
+
+    __slots__ = ("hold", "hold_until", "received", "socket", "unsent", "wait")
+
+    def __init__(self, connected: "_socket.socket") -> None:
+        connected.setblocking(False)
+        self.socket = connected
+        self.received = bytearray()
+        self.unsent = bytearray()
+        self.hold = RELEASE
+        self.hold_until: "float | None" = None
+        self.wait: "int | None" = None
+
+    def flush(self) -> bool:
+        """Send what can be sent; False once the connection is of no use."""
+        try:
+            while self.unsent:
+                del self.unsent[: self.socket.send(self.unsent)]
+        except BlockingIOError:
+            return len(self.unsent) <= MAX_UNSENT
+        except OSError:
+            return False
+        return True
+
+    def frames(self, data: bytes) -> "list[tuple[int, bytes]]":
+        """The frames completed by `data`. Raises ValueError for one no daemon would send."""
+        self.received += data
+        found = []
+        while len(self.received) >= HEADER.size:
+            length, kind = HEADER.unpack_from(self.received)
+            if length > MAX_PAYLOAD:
+                raise ValueError("frame too long")
+            end = HEADER.size + length
+            if len(self.received) < end:
+                break
+            found.append((kind, bytes(self.received[HEADER.size : end])))
+            del self.received[:end]
+        return found
+
+
+class Refusal(Exception):
+    """A request that is answered with REFUSED: (code, message)."""
+
+
+class NotStarted(Exception):
+    """The program could not be executed: (errno, message, directories searched)."""
+
+
+class Input:
+    """One INPUT frame on its way into the program."""
+
+    __slots__ = ("connection", "data", "request", "written")
+
+    def __init__(self, connection: Connection, request: int, data: bytes) -> None:
+        self.connection = connection
+        self.request = request
+        self.data = data
+        self.written = 0
+
+
+# ---- exec -------------------------------------------------------------------------------------------
+
+
+def execute(spec: "dict[str, Any]", stdio: "list[int]") -> int:
+    """Start the program in a session of its own and return its pid; exec has then succeeded.
+
+    Raises NotStarted. Every signal starts at its default and unblocked, no other file is open in it.
+    """
+    try:
+        posix.chdir(spec["cwd"])
+    except OSError as error:
+        message = "cannot use the directory %s: %s" % (spec["cwd"], error.strerror)
+        raise NotStarted(error.errno, message, []) from None
+    try:
+        return search_and_spawn(spec["argv"], spec["env"], stdio)
+    finally:
+        posix.chdir("/")
+
+
+def search_and_spawn(argv: "list[str]", env: "dict[str, str]", stdio: "list[int]") -> int:
+    name = argv[0]
+    if "/" in name:
+        return spawn_at(name, argv, env, stdio, [])
+    searched: "list[str]" = []
+    denied = None
+    for folder in env.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":"):
+        searched.append(folder or ".")
+        path = (folder or ".") + "/" + name
+        try:
+            posix.stat(path)
+            return spawn_at(path, argv, env, stdio, searched)
+        except NotStarted as error:
+            if error.args[0] not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+                raise
+            denied = denied or error
+        except OSError:
+            continue
+    if denied:
+        raise NotStarted(denied.args[0], denied.args[1], searched)
+    raise NotStarted(errno.ENOENT, "%s was not found in any directory of PATH" % name, searched)
+
+
+def spawn_at(
+    path: str, argv: "list[str]", env: "dict[str, str]", stdio: "list[int]", searched: "list[str]"
+) -> int:
+    actions = [(posix.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
+    default = [number for number in range(1, 32) if number not in (SIGKILL, _signal.SIGSTOP)]
+    try:
+        return posix.posix_spawn(
+            path, argv, env, file_actions=actions, setsid=True, setsigdef=default, setsigmask=[]
+        )
+    except ValueError as error:  # an empty argument list, a NUL or "=" where none may be
+        raise NotStarted(errno.EINVAL, "cannot execute %s: %s" % (path, error), searched) from None
+    except OSError as error:
+        message = "cannot execute %s: %s" % (path, explain(path, error))
+        raise NotStarted(error.errno, message, searched) from None
+
+
+def explain(path: str, error: OSError) -> str:
+    text = error.strerror or str(error)
+    if error.errno == errno.ENOEXEC:
+        return text + " (a script needs a first line such as #!/bin/sh)"
+    if error.errno == errno.E2BIG:
+        return text + " (hand long texts over on stdin or in a file)"
+    if error.errno == errno.ENOENT:
+        try:
+            posix.stat(path)
+            return "the interpreter named in its first line (#!), or its loader, does not exist"
+        except OSError:
+            pass
+    return text
+
+
+# ---- the keeper -------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """The one object of this process: a poll loop over the program, its pipes, timers and connections."""
+
+    def __init__(self, directory: str, control_fd: int) -> None:
+        self.directory = directory
+        self.spec: "dict[str, Any]" = loads(read_file(directory + "/spec.json"))
+        self.me = posix.getpid()
+        self.identity: "dict[str, Any]" = {
+            "keeperPid": self.me,
+            "keeperStarted": started_of(self.me),
+            "pid": None,
+            "started": 0,
+            "bootId": boot_id(),
+            "startedMs": 0,
+        }
+        self.pid = 0
+        self.poll = select.poll()
+        self.handlers: "dict[int, Callable[[int], None]]" = {}
+        self.connections: "dict[int, Connection]" = {}
+        self.pipes: "dict[int, int]" = {}  # fd → stream
+        self.stdin_fd = self.stdin_file = -1
+        self.inputs: "list[Input]" = []
+        self.closing_stdin = False
+        self.head = b""
+        self.spool = Spool(directory, self.spec["spoolBytes"], self.spec["heldBytes"])
+        self.spool.held = self.smallest_hold
+        self.alive = False
+        self.childless = False
+        self.status = 0
+        self.usage: "Any" = None
+        self.exit: "dict[str, Any] | None" = None
+        self.durable = False
+        self.leaving = False
+        self.terminated = self.unheard = False  # set by signal handlers, acted on by `tick`
+        self.ended_ms = 0
+        self.ended_by: "str | None" = None
+        self.timeout_at: "float | None" = None
+        self.drain_at: "float | None" = None
+        self.retry_at: "float | None" = None
+        # the stop ladder: "" → interrupt → terminate → kill; `rung_at` is when the next one is due
+        self.rung = ""
+        self.rung_at: "float | None" = None
+        self.terminate_ms = 0
+        self.kill_began = 0.0
+        self.stopping = False
+        self.killed: "dict[int, str]" = {}
+        self.leftovers: "dict[int, str]" = {}
+        self.survivors: "list[str]" = []
+        self.gave_up = False
+        self.birth = self.adopt(_socket.socket(fileno=control_fd))
+        self.birth.hold, self.birth.hold_until = 0, time.monotonic() + BIRTH_HOLD_S
+
+    # -- birth
+
+    def start(self) -> bool:
+        """Everything up to a running program; False, with nothing left behind, if it cannot be executed."""
+        try:
+            self.prepare()
+            self.claim()
+            failpoint("after_claim")
+            stdio = self.open_stdio()
+            try:
+                self.pid = execute(self.spec, stdio)
+            finally:
+                for fd in set(stdio):
+                    posix.close(fd)
+        except NotStarted as error:
+            self.fail(error.args[0], error.args[1], error.args[2])
+            return False
+        except OSError as error:
+            self.fail(error.errno, "cannot prepare %s: %s" % (self.directory, error.strerror), [])
+            return False
+        failpoint("after_exec")
+        self.alive = True
+        self.identity.update(pid=self.pid, started=started_of(self.pid), startedMs=now_ms())
+        self.write_child()
+        failpoint("after_child_written")
+        if self.spec.get("timeoutMs") is not None:
+            self.timeout_at = time.monotonic() + self.spec["timeoutMs"] / 1000
+        self.send(self.birth, HELLO, self.hello())
+        return True
+
+    def prepare(self) -> None:
+        self.wake_fd, wake_write = posix.pipe()
+        posix.set_blocking(self.wake_fd, False)
+        posix.set_blocking(wake_write, False)
+        _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, lambda *_: None)
+        _signal.signal(SIGTERM, self.on_sigterm)
+        _signal.signal(_signal.SIGUSR1, self.on_sigusr1)
+        for number in (_signal.SIGHUP, SIGINT, _signal.SIGQUIT, _signal.SIGTSTP):
+            _signal.signal(number, _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+        self.watch(self.wake_fd, select.POLLIN, self.on_wake)
+        self.subreaper = become_subreaper()
+        self.memory = MemoryEvidence()
+        self.listen()
+        failpoint("before_claim")
+        self.reserve_fd = posix.open(self.directory + "/exit.reserved", self.creation_flags(), 0o600)
+        write_all(self.reserve_fd, b" " * RESERVE)  # works on every file system, unlike fallocate
+
+    @staticmethod
+    def creation_flags() -> int:
+        return posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+
+    def listen(self) -> None:
+        path = self.spec["socket"]
+        unlink(path)  # the lock says that nobody listens there
+        self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        mask = posix.umask(0o177)
+        try:
+            self.listener.bind(path)
+        finally:
+            posix.umask(mask)
+        self.listener.listen(MAX_CONNECTIONS)
+        self.listener.setblocking(False)
+        self.watch(self.listener.fileno(), select.POLLIN, self.on_connect)
+
+    def listen_again(self) -> None:
+        """A daemon cannot reach us although we live: something has deleted the socket's file."""
+        self.unwatch(self.listener.fileno())
+        self.listener.close()
+        try:
+            self.listen()
+        except OSError:
+            self.watch(self.listener.fileno(), 0, self.on_connect)  # it will ask again
+
+    def claim(self) -> None:
+        """From here on nobody may start this spec again: it may have been executed."""
+        self.child_fd = posix.open(self.directory + "/child.json", self.creation_flags(), 0o600)
+        self.write_child()
+
+    def write_child(self) -> None:
+        """In place and padded: one write into a block that exists cannot fail for space nor be torn."""
+        posix.lseek(self.child_fd, 0, 0)
+        write_all(self.child_fd, dumps(self.identity).encode().ljust(CHILD_SIZE))
+
+    def open_stdio(self) -> "list[int]":
+        """The three files of the program, in order; the other ends are watched from here on."""
+        stdin = self.spec["stdin"]
+        if stdin == "live":
+            inner, self.stdin_fd = posix.pipe()
+            posix.set_blocking(self.stdin_fd, False)
+            if self.spec["stdinFile"]:
+                self.stdin_file = posix.open(self.directory + "/stdin", posix.O_RDONLY | posix.O_CLOEXEC)
+            self.watch(self.stdin_fd, select.POLLOUT if self.stdin_file >= 0 else 0, self.on_stdin)
+        else:
+            path = self.directory + "/stdin" if stdin == "file" else "/dev/null"
+            inner = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        fds = [inner]
+        for stream in (STDOUT, STDERR):
+            outer, inner = posix.pipe()
+            posix.set_blocking(outer, False)
+            self.pipes[outer] = stream
+            self.watch(outer, select.POLLIN, self.on_output)
+            fds.append(inner)
+        return fds
+
+    def fail(self, number: "int | None", message: str, searched: "list[str]") -> None:
+        """Undo what `prepare` and `claim` made, then say why; the lock is freed by leaving."""
+        for name in ("exit.reserved", "child.json"):
+            unlink(self.directory + "/" + name)
+        unlink(self.spec["socket"])
+        self.send(self.birth, FAILED, {"errno": number, "message": message, "searched": searched})
+
+    # -- the loop
+
+    def watch(self, fd: int, events: int, handler: "Callable[[int], None]") -> None:
+        self.handlers[fd] = handler
+        self.poll.register(fd, events)
+
+    def unwatch(self, fd: int) -> None:
+        del self.handlers[fd]
+        self.poll.unregister(fd)
+
+    def run(self) -> None:
+        while not self.leaving:
+            for fd, events in self.poll.poll(self.poll_ms()):
+                handler = self.handlers.get(fd)  # None: closed by a handler before this one
+                if fd == self.stdin_fd and events & select.POLLERR:
+                    self.close_stdin()  # nobody can read it any more; poll would say so for ever
+                elif handler:
+                    handler(fd)
+            self.tick(time.monotonic())
+        self.say_goodbye()
+
+    def poll_ms(self) -> "int | None":
+        due = [at for at in (self.timeout_at, self.rung_at, self.drain_at, self.retry_at) if at is not None]
+        return max(0, int((min(due) - time.monotonic()) * 1000) + 1) if due else None
+
+    def tick(self, now: float) -> None:
+        if self.terminated:
+            self.terminated = False
+            self.begin_stop("shutdown", *SHUTDOWN_GRACE_MS)
+        if self.unheard:
+            self.unheard = False
+            self.listen_again()
+        if self.timeout_at is not None and now >= self.timeout_at:
+            self.timeout_at = None
+            self.begin_stop("timeout", *TIMEOUT_GRACE_MS)
+        if self.rung_at is not None and now >= self.rung_at:
+            self.climb(now)
+        if self.retry_at is not None and now >= self.retry_at:
+            self.retry_at = None
+            self.write_record()
+        self.settle(now)
+
+    def on_sigterm(self, *_: object) -> None:
+        self.terminated = True
+
+    def on_sigusr1(self, *_: object) -> None:
+        self.unheard = True
+
+    def on_wake(self, fd: int) -> None:
+        try:
+            posix.read(fd, 4096)
+        except BlockingIOError:
+            pass
+        self.reap()
+
+    def reap(self) -> None:
+        """Collect every child that has ended: the program, and whatever was orphaned below it."""
+        while True:
+            try:
+                pid, status, usage = posix.wait3(posix.WNOHANG)
+            except ChildProcessError:
+                self.childless = True
+                return
+            if pid == 0:
+                return
+            if pid == self.pid and self.alive:
+                self.alive = False
+                self.ended_ms, self.status, self.usage = now_ms(), status, usage
+                self.timeout_at = None
+                self.close_stdin()
+                self.rung_at = None  # `settle` goes on with what is left of the tree
+                failpoint("after_exit_seen")
+
+    def tree_is_empty(self) -> bool:
+        """No process of the tree lives. A subreaper without children has no descendants either."""
+        if not self.childless:
+            return False
+        if self.subreaper:
+            return True
+        try:
+            posix.killpg(self.pid, 0)
+        except OSError:
+            return True
+        return False
+
+    def settle(self, now: float) -> None:
+        """What follows from the program having ended, as far as it has come."""
+        if self.alive or self.leaving:
+            return
+        keep = self.spec["leftovers"] == "keep" and not self.stopping
+        if self.exit is None and not keep and not self.gave_up and not self.tree_is_empty():
+            if self.rung_at is None:
+                self.begin_sweep(now)
+            return
+        if self.rung_at is not None and (self.gave_up or self.tree_is_empty()):
+            self.rung_at = None
+        if self.pipes and not keep and self.exit is None:
+            if self.drain_at is None:
+                self.drain_at = now + DRAIN_S
+            if now < self.drain_at:
+                return
+            self.close_pipes()
+        if self.exit is None:
+            if keep:
+                self.drain_present()
+            self.record_exit()
+        if self.exit is not None and not self.pipes and self.durable and self.rung_at is None:
+            self.leaving = True
+
+    # -- output
+
+    def on_output(self, fd: int) -> None:
+        try:
+            data = posix.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.spool.append(self.pipes[fd], data)
+        else:
+            self.close_pipe(fd)
+        self.announce()
+
+    def drain_present(self) -> None:
+        """Read what is in the pipes now, without waiting for their end."""
+        for fd in list(self.pipes):
+            while fd in self.pipes:
+                try:
+                    data = posix.read(fd, READ_SIZE)
+                except OSError:
+                    break
+                if not data:
+                    self.close_pipe(fd)
+                    break
+                self.spool.append(self.pipes[fd], data)
+
+    def close_pipe(self, fd: int) -> None:
+        self.unwatch(fd)
+        posix.close(fd)
+        del self.pipes[fd]
+
+    def close_pipes(self) -> None:
+        self.drain_present()
+        for fd in list(self.pipes):
+            self.close_pipe(fd)
+        self.announce()
+
+    def output_has_ended(self) -> bool:
+        return not self.pipes
+
+    def announce(self) -> None:
+        for connection in list(self.connections.values()):
+            self.announce_to(connection)
+
+    def announce_to(self, connection: Connection) -> None:
+        if connection.wait is None:
+            return
+        final = self.output_has_ended()
+        if final or self.spool.end > connection.wait:
+            connection.wait = None
+            self.send_raw(connection, GREW, _struct.pack("!QB", self.spool.end, final))
+
+    def smallest_hold(self) -> int:
+        now = time.monotonic()
+        smallest = RELEASE
+        for connection in self.connections.values():
+            if connection.hold_until is None or now < connection.hold_until:
+                smallest = min(smallest, connection.hold)
+        if self.birth.hold_until is not None and now < self.birth.hold_until:
+            smallest = 0  # even if the daemon that spawned has died since: the next one may follow
+        return smallest
+
+    # -- input
+
+    def on_stdin(self, fd: int) -> None:
+        """Move input along: first the bytes given at the start, then INPUT frames in order."""
+        try:
+            while self.fill_head():
+                self.head = self.head[posix.write(fd, self.head) :]
+            while self.inputs:
+                first = self.inputs[0]
+                first.written += posix.write(fd, first.data[first.written :])
+                if first.written == len(first.data):
+                    self.inputs.pop(0)
+                    self.done(first.connection, first.request, {"written": first.written})
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close_stdin()
+            return
+        if self.closing_stdin:
+            self.close_stdin()
+        else:
+            self.poll.modify(fd, 0)
+
+    def fill_head(self) -> bool:
+        """Whether bytes given at the start are still to be written; at most one piece is in memory."""
+        if not self.head and self.stdin_file >= 0:
+            self.head = posix.read(self.stdin_file, READ_SIZE)
+            if not self.head:
+                posix.close(self.stdin_file)
+                self.stdin_file = -1
+        return bool(self.head)
+
+    def close_stdin(self) -> None:
+        if self.stdin_fd >= 0:
+            self.unwatch(self.stdin_fd)
+            posix.close(self.stdin_fd)
+            self.stdin_fd = -1
+        if self.stdin_file >= 0:
+            posix.close(self.stdin_file)
+            self.stdin_file = -1
+        for waiting in self.inputs:
+            self.refuse(waiting.connection, waiting.request, "ended", "the program no longer reads its input")
+        self.inputs = []
+
+    # -- the stop ladder
+
+    def begin_stop(self, reason: str, interrupt_ms: int, terminate_ms: int) -> None:
+        """Start to end the whole tree, or hasten an ending that has begun."""
+        self.reap()
+        now = time.monotonic()
+        self.terminate_ms = min(self.terminate_ms, terminate_ms) if self.stopping else terminate_ms
+        if self.stopping:
+            if self.rung in ("interrupt", "terminate") and self.alive and self.rung_at is not None:
+                pause = interrupt_ms if self.rung == "interrupt" else terminate_ms
+                self.rung_at = min(self.rung_at, now + pause / 1000)
+            elif self.gave_up:
+                self.gave_up, self.kill_began, self.rung_at = False, now, now
+            return
+        self.stopping = True
+        if not self.alive:
+            if self.rung_at is None and not self.tree_is_empty():
+                self.begin_sweep(now)
+            return
+        self.ended_by = reason
+        failpoint("after_stop_began")
+        if interrupt_ms > 0:
+            self.rung, self.rung_at = "interrupt", now + interrupt_ms / 1000
+            self.signal_group(SIGINT)
+        else:
+            self.climb(now)
+
+    def climb(self, now: float) -> None:
+        """The next rung is due."""
+        if self.rung in ("", "interrupt") and self.alive and self.terminate_ms > 0:
+            self.rung, self.rung_at = "terminate", now + self.terminate_ms / 1000
+            self.signal_group(SIGTERM)
+            self.signal_members(SIGTERM, outside_group=True)
+        elif self.rung != "kill":
+            self.rung, self.rung_at, self.kill_began = "kill", now, now
+            self.kill_pass(now)
+        else:
+            self.kill_pass(now)
+
+    def begin_sweep(self, now: float) -> None:
+        """The program has ended and others of its tree have not: ask them, then kill."""
+        if self.rung == "kill":
+            self.rung_at = now
+            return
+        for member in self.signal_members(SIGTERM):
+            self.leftovers[member.pid] = member.label
+        self.rung, self.rung_at = "terminate", now + LEFTOVER_S
+
+    def kill_pass(self, now: float) -> None:
+        """One sweep; the next is due soon, until no child is left or what is left cannot be killed."""
+        living = descendants(self.me)
+        if now - self.kill_began > GIVE_UP_S:
+            self.survivors = [member.label for member in living]
+            self.gave_up, self.rung_at = True, None
+            if self.alive:
+                self.abandon()
+            return
+        if self.alive:
+            self.signal_group(SIGKILL)
+        for member in living:
+            self.killed[member.pid] = member.label
+            if not self.alive:
+                self.leftovers[member.pid] = member.label
+            signal_member(member, SIGKILL)
+        self.rung_at = now + PASS_S
+
+    def abandon(self) -> None:
+        """The program itself cannot be killed: say who still lives, and go on watching it."""
+        for connection in list(self.connections.values()):
+            self.send(connection, HELLO, self.hello())
+
+    def signal_group(self, number: int) -> None:
+        """To the program's own group; it leads its session, so the group is its own while it lives."""
+        signal_quietly(posix.killpg, self.pid, number)
+        if number != SIGKILL:
+            signal_quietly(posix.killpg, self.pid, SIGCONT)  # a stopped process must hear it too
+
+    def signal_members(self, number: int, outside_group: bool = False) -> "list[Member]":
+        members = [m for m in descendants(self.me) if not outside_group or m.group != self.pid]
+        for member in members:
+            signal_member(member, number)
+            signal_member(member, SIGCONT)
+        return members
+
+    # -- the exit record
+
+    def record_exit(self) -> None:
+        signalled = posix.WIFSIGNALED(self.status)
+        number = posix.WTERMSIG(self.status) if signalled else None
+        oom = note = ""
+        if number == SIGKILL and self.pid not in self.killed:
+            oom, note = self.memory.verdict(self.pid, self.identity["started"])
+        stop = None
+        if self.ended_by:
+            stop = {"stage": self.rung, "killed": list(self.killed.values()), "survivors": self.survivors}
+        elif self.survivors:
+            note = "still alive: " + ", ".join(self.survivors)
+        scale = 1024 if LINUX else 1  # Linux counts in KiB, macOS in bytes
+        self.exit = {
+            "version": VERSION,
+            "code": None if signalled else posix.WEXITSTATUS(self.status),
+            "signal": number,
+            "atMs": self.ended_ms,
+            "startedMs": self.identity["startedMs"],
+            "endedBy": self.ended_by,
+            "stop": stop,
+            "oom": oom,
+            "note": note,
+            "leftovers": list(self.leftovers.values()),
+            "spoolEnd": self.spool.end,
+            "dropped": self.spool.dropped,
+            "maxRssBytes": self.usage.ru_maxrss * scale,
+            "cpuMs": int((self.usage.ru_utime + self.usage.ru_stime) * 1000),
+        }
+        self.write_record()
+        for connection in list(self.connections.values()):
+            self.send(connection, EXIT, dict(self.exit, durable=self.durable))
+        self.announce()
+
+    def write_record(self) -> None:
+        """Into the space reserved at the start, made durable, then under its name."""
+        assert self.exit is not None
+        try:
+            posix.lseek(self.reserve_fd, 0, 0)
+            data = dumps(self.exit).encode()
+            if len(data) > RESERVE:  # hundreds of names: keep the verdict within what is reserved
+                short = dict(self.exit, leftovers=self.exit["leftovers"][:20])
+                if short["stop"]:
+                    short["stop"] = dict(short["stop"], killed=short["stop"]["killed"][:20])
+                self.exit, data = short, dumps(short).encode()
+            write_all(self.reserve_fd, data)
+            posix.ftruncate(self.reserve_fd, len(data))
+            posix.fsync(self.reserve_fd)
+            posix.rename(self.directory + "/exit.reserved", self.directory + "/exit.json")
+            self.sync_directory()
+            self.durable = True
+            failpoint("after_exit_written")
+        except OSError:
+            self.retry_at = time.monotonic() + RETRY_S
+
+    def sync_directory(self) -> None:
+        """Best effort: the record has its name already, only a power loss right now could undo that."""
+        fd = posix.open(self.directory, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            posix.fsync(fd)
+        except OSError:
+            pass
+        finally:
+            posix.close(fd)
+
+    def say_goodbye(self) -> None:
+        unlink(self.spec["socket"])
+        deadline = time.monotonic() + 0.2
+        waiting = [c for c in self.connections.values() if not c.flush() or c.unsent]
+        while waiting and time.monotonic() < deadline:
+            select.select([], [c.socket.fileno() for c in waiting], [], 0.05)
+            waiting = [c for c in waiting if c.flush() and c.unsent]
+
+    # -- connections
+
+    def adopt(self, connected: "_socket.socket") -> Connection:
+        connection = Connection(connected)
+        self.connections[connected.fileno()] = connection
+        self.watch(connected.fileno(), select.POLLIN, self.on_frame)
+        return connection
+
+    def on_connect(self, _: int) -> None:
+        try:
+            fd, _address = self.listener._accept()  # type: ignore[attr-defined]
+        except OSError:
+            return
+        connection = self.adopt(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd))
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.drop(connection)
+            return
+        self.send(connection, HELLO, self.hello())
+
+    def on_frame(self, fd: int) -> None:
+        connection = self.connections[fd]
+        if connection.unsent and not self.flushed(connection):
+            return
+        try:
+            data = connection.socket.recv(READ_SIZE)
+            if not data:
+                raise ValueError("closed")
+            frames = connection.frames(data)
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            self.drop(connection)
+            return
+        for kind, payload in frames:
+            self.answer(connection, kind, payload)
+
+    def flushed(self, connection: Connection) -> bool:
+        """Send what waits; False if that dropped the connection."""
+        if not connection.flush():
+            self.drop(connection)
+            return False
+        if connection.socket.fileno() in self.handlers:
+            events = select.POLLIN | (select.POLLOUT if connection.unsent else 0)
+            self.poll.modify(connection.socket.fileno(), events)
+        return True
+
+    def drop(self, connection: Connection) -> None:
+        fd = connection.socket.fileno()
+        if self.connections.pop(fd, None) is not None:
+            self.unwatch(fd)
+            connection.socket.close()
+            self.inputs = [i for i in self.inputs if i.connection is not connection or i.written]
+
+    def send_raw(self, connection: Connection, kind: int, payload: bytes) -> None:
+        if connection.socket.fileno() < 0:
+            return
+        connection.unsent += HEADER.pack(len(payload), kind) + payload
+        self.flushed(connection)
+
+    def send(self, connection: Connection, kind: int, value: "dict[str, Any]") -> None:
+        self.send_raw(connection, kind, dumps(value).encode())
+
+    def done(self, connection: Connection, request: int, value: "dict[str, Any]") -> None:
+        self.send(connection, DONE, dict(value, id=request))
+
+    def refuse(self, connection: Connection, request: int, code: str, message: str) -> None:
+        self.send(connection, REFUSED, {"id": request, "code": code, "message": message})
+
+    def hello(self) -> "dict[str, Any]":
+        return dict(
+            self.identity,
+            version=VERSION,
+            agentId=self.spec["agentId"],
+            state="running" if self.alive else "ending" if self.exit is None else "ended",
+            stopping=self.rung if self.stopping else "",
+            survivors=self.survivors,
+            spoolEnd=self.spool.end,
+            dropped=self.spool.dropped,
+            outputEnded=self.output_has_ended(),
+            exit=self.exit,
+            durable=self.durable,
+        )
+
+    # -- requests
+
+    def answer(self, connection: Connection, kind: int, payload: bytes) -> None:
+        request = 0
+        try:
+            if kind in (HOLD, WAIT):
+                (offset,) = _struct.unpack("!Q", payload)
+                if kind == WAIT:
+                    connection.wait = offset
+                    self.announce_to(connection)
+                else:
+                    connection.hold, connection.hold_until = offset, None
+                    if connection is self.birth:
+                        self.birth.hold_until = None
+                return
+            if kind == INPUT:
+                (request,) = _struct.unpack_from("!I", payload)
+                self.take_input(connection, request, payload[4:])
+                return
+            asked = loads(payload)
+            request = asked["id"]
+            handler = self.requests.get(kind)
+            if handler is None:
+                raise Refusal("unsupported", "keeper version %d does not know request %d" % (VERSION, kind))
+            self.done(connection, request, handler(self, asked))
+        except Refusal as refusal:
+            self.refuse(connection, request, refusal.args[0], refusal.args[1])
+        except (ValueError, KeyError, TypeError, _struct.error):  # type: ignore[attr-defined]
+            self.drop(connection)
+
+    def take_input(self, connection: Connection, request: int, data: bytes) -> None:
+        if not self.alive or self.stdin_fd < 0 or self.closing_stdin:
+            code = "ended" if self.alive is False or self.spec["stdin"] == "live" else "no_stdin"
+            raise Refusal(code, "the program has no open input")
+        if sum(len(waiting.data) for waiting in self.inputs) + len(data) > MAX_INPUT_QUEUE:
+            raise Refusal("busy", "too much input is waiting for the program")
+        self.inputs.append(Input(connection, request, data))
+        self.poll.modify(self.stdin_fd, select.POLLOUT)
+
+    def do_cancel_input(self, asked: "dict[str, Any]") -> "dict[str, Any]":
+        for waiting in self.inputs:
+            if waiting.request == asked["input"]:
+                self.inputs.remove(waiting)
+                return {"written": waiting.written}
+        return {"written": None}
+
+    def do_close_stdin(self, _: "dict[str, Any]") -> "dict[str, Any]":
+        self.closing_stdin = True
+        if self.stdin_fd >= 0:
+            self.poll.modify(self.stdin_fd, select.POLLOUT)
+        return {}
+
+    def do_signal(self, asked: "dict[str, Any]") -> "dict[str, Any]":
+        self.reap()
+        if not self.alive:
+            raise Refusal("ended", "the program has already ended")
+        try:
+            posix.killpg(self.pid, asked["number"])
+        except OSError as error:
+            raise Refusal("failed", "signal %s: %s" % (asked["number"], error.strerror)) from None
+        return {}
+
+    def do_stop(self, asked: "dict[str, Any]") -> "dict[str, Any]":
+        self.begin_stop("stop", asked["interruptMs"], asked["terminateMs"])
+        return {}
+
+    def do_members(self, _: "dict[str, Any]") -> "dict[str, Any]":
+        members = sorted(descendants(self.me), key=lambda member: member.pid != self.pid)
+        return {"members": [{"pid": m.pid, "started": m.started, "name": m.name} for m in members]}
+
+    def do_status(self, _: "dict[str, Any]") -> "dict[str, Any]":
+        return self.hello()
+
+    def do_collected(self, _: "dict[str, Any]") -> "dict[str, Any]":
+        if self.exit is None:
+            raise Refusal("running", "the program has not ended")
+        self.durable = True
+        return {}
+
+    requests: "dict[int, Callable[[Keeper, dict[str, Any]], dict[str, Any]]]" = {
+        STATUS: do_status,
+        CANCEL_INPUT: do_cancel_input,
+        CLOSE_STDIN: do_close_stdin,
+        SIGNAL: do_signal,
+        STOP: do_stop,
+        MEMBERS: do_members,
+        COLLECTED: do_collected,
+    }
+
+
+def main() -> None:
+    directory, lock_fd, control_fd = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    for fd in (lock_fd, control_fd):
+        posix.set_inheritable(fd, False)  # the program must hold neither the lock nor the line
+    fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # already ours: fails only if it was not handed over
+    keeper = Keeper(directory, control_fd)
+    if not keeper.start():
+        keeper.say_goodbye()
+        sys.exit(1)
+    keeper.run()
+
+
+if __name__ == "__main__":
+    main()

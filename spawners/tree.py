@@ -1,0 +1,81 @@
+"""An agent's processes when its keeper is gone: finding them by proof, and ending them.
+
+While a keeper lives it does this itself and better, as the parent of all of them. Here only evidence
+counts: the identity that was written down, descent from it, its session, and the mark that every agent's
+environment carries. On doubt nothing is signalled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from spawners import _os
+from spawners.launch import Identity
+
+__all__ = ["MARK", "end_survivors", "is_alive", "survivors"]
+
+MARK = "MUSTER_AGENT_ID"
+"""Environment variable that names the agent a process belongs to."""
+
+_PASS_S = 0.02
+_GIVE_UP_S = 10.0
+
+
+def is_alive(identity: Identity) -> bool:
+    """Whether exactly this process still runs: same number, start time and boot; a zombie does not."""
+    if identity.boot_id and identity.boot_id != _os.boot_id():
+        return False
+    found = _os.process(identity.pid)
+    return found is not None and not found.zombie and found.started == identity.started
+
+
+def survivors(agent_id: str, program: Identity | None, started: int) -> list[_os.Process]:
+    """The living processes that are proven to be the agent's; never this one or one above it.
+
+    `started` is when the keeper began: nothing older can belong to its agent. What descends from, or
+    shares the session of, the program counts only while the program itself is there and proven.
+    """
+    table = {item.pid: item for item in _os.processes()}
+    ours = _lineage(table, os.getpid())
+    root = table.get(program.pid) if program else None
+    if root is not None and program is not None and root.started != program.started:
+        root = None
+    mark = f"{MARK}={agent_id}"
+    found = []
+    for item in table.values():
+        if item.zombie or item.pid in ours or item.started < started:
+            continue
+        related = root is not None and (item.session == root.pid or root.pid in _lineage(table, item.pid))
+        if related or _os.has_mark(item.pid, mark):
+            found.append(item)
+    return found
+
+
+def _lineage(table: dict[int, _os.Process], pid: int) -> set[int]:
+    """`pid` and everything above it."""
+    line: set[int] = set()
+    while pid in table and pid not in line:
+        line.add(pid)
+        pid = table[pid].parent
+    return line
+
+
+def end_survivors(agent_id: str, program: Identity | None, started: int) -> tuple[_os.Process, ...]:
+    """Kill what `survivors` finds until two passes in a row find nothing; returns what was killed.
+
+    Blocks, for at most about ten seconds: run it in a thread. What could not be killed by then is
+    left to the kernel, where it hangs.
+    """
+    killed: dict[int, _os.Process] = {}
+    empty = 0
+    deadline = time.monotonic() + _GIVE_UP_S
+    while empty < 2 and time.monotonic() < deadline:
+        living = survivors(agent_id, program, started)
+        empty = 0 if living else empty + 1
+        for item in living:
+            if _os.send_signal(item, getattr(signal, "SIGKILL", signal.SIGTERM)):
+                killed[item.pid] = item
+        time.sleep(_PASS_S if living else 0)
+    return tuple(killed.values())
