@@ -579,7 +579,7 @@ def spawn_at(
     path: str, argv: "list[str]", env: "dict[str, str]", stdio: "list[int]", searched: "list[str]"
 ) -> int:
     actions = [(posix.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
-    default = [number for number in range(1, 32) if number not in (SIGKILL, _signal.SIGSTOP)]
+    default = _signal.valid_signals() - {SIGKILL, _signal.SIGSTOP}
     try:
         return posix.posix_spawn(
             path, argv, env, file_actions=actions, setsid=True, setsigdef=default, setsigmask=[]

@@ -73,7 +73,7 @@ class Spawner(Protocol):
 
     A spawner knows processes and terminals. It does not know levels, worktrees or the
     relay: by the time a `Launch` reaches it, all of that has been decided. Add a way to
-    run agents by writing one of these and listing it in `tests/contracts/conftest.py`,
+    run agents by writing one of these and listing it in `tests/contracts/spawner_fixtures.py`,
     where the contract tests will hold it to this text.
     """
 

@@ -1,0 +1,65 @@
+"""What the whole suite shares: tests that need something say so, and are skipped or demanded by name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+REQUIRE = "MUSTER_TEST_REQUIRE"
+"""Names, separated by commas, that must be here: their absence fails instead of skipping. `all`: every one."""
+
+
+def _listens(variable: str, port: int) -> str:
+    url = os.environ.get(variable, "")
+    if not url:
+        return f"{variable} names no server"
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname or "127.0.0.1", address.port or port), 2).close()
+    except OSError as error:
+        return f"{variable}: {error}"
+    return ""
+
+
+def _program(name: str) -> Callable[[], str]:
+    return lambda: "" if shutil.which(name) else f"{name} is not on PATH"
+
+
+def _root() -> str:
+    return "" if hasattr(os, "geteuid") and os.geteuid() == 0 else "only root may do this"
+
+
+def _cgroup() -> str:
+    folder = "/sys/fs/cgroup/memory" if os.path.exists("/sys/fs/cgroup/memory") else "/sys/fs/cgroup"
+    return "" if os.access(folder, os.W_OK) and not _root() else "no writable memory cgroup"
+
+
+MISSING: dict[str, Callable[[], str]] = {
+    "root": _root,
+    "cgroup": _cgroup,
+    "linux": lambda: "" if sys.platform == "linux" else "Linux only",
+    "postgres": lambda: _listens("MUSTER_TEST_POSTGRES", 5432),
+    "nats": lambda: _listens("MUSTER_TEST_NATS", 4222),
+    "npm": _program("npm"),
+    "claude": _program("claude"),
+    "codex": _program("codex"),
+    "gemini": _program("gemini"),
+}
+"""Every name the `needs` marker knows → why it is missing, or empty."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = {name.strip() for name in os.environ.get(REQUIRE, "").split(",")}
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            missing = MISSING[name]()
+            if missing and ({name, "all"} & required):
+                pytest.fail(f"{name} is required by {REQUIRE}: {missing}", pytrace=False)
+            if missing:
+                pytest.skip(missing)

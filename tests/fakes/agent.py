@@ -1,0 +1,169 @@
+"""A scripted agent program: each argument is a step, carried out in order; then it exits 0.
+
+Runs under `python -I -S`, so it imports little and starts fast. Output is unbuffered. Steps (`name:value`):
+
+    print:TEXT err:TEXT     a line on stdout / stderr            bytes:N  N bytes of 64 KiB lines
+    line:N                  one line of N bytes                  raw:HEX  these bytes
+    mixed:N                 N numbered lines, alternating between stdout and stderr
+    ignore-term ignore-int  ignore the signal                    say-term say-int  print it, and go on
+    start-child             a child that holds stdout, sleeps    setsid-child  one in its own session
+    daemon-child            double-forked, in its own session    group-child   in its own process group
+    stopped-child           one that has stopped itself          quiet-child   one without our stdout
+                            (each prints `child PID`; all ignore SIGTERM, SIGINT and SIGHUP)
+    polite-child            a child that ends at SIGTERM
+    cat digest              copy stdin to stdout / print its length and sha256
+    fds env:NAME cwd pid    print the open files / a variable / the directory / the pid
+    await:FIFO              block until somebody opens this FIFO for writing
+    close-output            close stdout and stderr              memory:MIB  touch so much memory
+    sleep                   until killed
+    exit:N die:N            exit with N / kill itself with signal N
+"""
+
+import os
+import signal
+import sys
+import time
+
+
+def out(text):
+    os.write(1, (text + "\n").encode("utf-8", "surrogateescape"))
+
+
+def everything(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def forever():
+    while True:
+        signal.pause()
+
+
+def stubborn():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def child(prepare=lambda: None, double=False, polite=False):
+    """Fork one that prints its pid once it is ready, and return when it has."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        if double:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+        prepare()
+        if not polite:
+            stubborn()
+        os.write(write, b"%d" % os.getpid())
+        os.close(write)
+        os.close(read)
+        if prepare is stop_self:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        forever()
+    os.close(write)
+    out("child " + os.read(read, 20).decode())
+    os.close(read)
+    if double:
+        os.wait()
+
+
+def stop_self():
+    pass
+
+
+def detach_output():
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+
+
+def emit(count):
+    line = b"0123456789abcde\n" * 4096
+    while count > 0:
+        everything(1, line[: min(count, len(line))])
+        count -= len(line)
+
+
+def mixed(count):
+    for number in range(count):
+        os.write(1 + number % 2, b"%d\n" % number)
+
+
+def cat():
+    while data := os.read(0, 65536):
+        everything(1, data)
+
+
+def digest():
+    import hashlib
+
+    total, seen = 0, hashlib.sha256()
+    while data := os.read(0, 1 << 20):
+        total += len(data)
+        seen.update(data)
+    out("%d %s" % (total, seen.hexdigest()))
+
+
+def touch_memory(mib):
+    held = []
+    for _ in range(mib):
+        held.append(bytearray(os.urandom(4096) * 256))
+    out("touched")
+
+
+def list_fds():
+    for name in sorted(os.listdir("/proc/self/fd"), key=int):
+        try:
+            out(name + " " + os.readlink("/proc/self/fd/" + name))
+        except OSError:
+            pass  # the listing's own
+
+
+def die(number):
+    signal.signal(number, signal.SIG_DFL) if number not in (signal.SIGKILL, signal.SIGSTOP) else None
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+STEPS = {
+    "print": lambda value: out(value),
+    "err": lambda value: os.write(2, (value + "\n").encode()),
+    "bytes": lambda value: emit(int(value)),
+    "line": lambda value: everything(1, b"x" * (int(value) - 1) + b"\n"),
+    "raw": lambda value: everything(1, bytes.fromhex(value)),
+    "mixed": lambda value: mixed(int(value)),
+    "ignore-term": lambda _: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "ignore-int": lambda _: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "say-term": lambda _: signal.signal(signal.SIGTERM, lambda *_: out("term")),
+    "say-int": lambda _: signal.signal(signal.SIGINT, lambda *_: out("int")),
+    "say-cont": lambda _: signal.signal(signal.SIGCONT, lambda *_: out("cont")),
+    "start-child": lambda _: child(),
+    "polite-child": lambda _: child(polite=True),
+    "setsid-child": lambda _: child(os.setsid),
+    "daemon-child": lambda _: child(double=True),
+    "group-child": lambda _: child(lambda: os.setpgid(0, 0)),
+    "stopped-child": lambda _: child(stop_self),
+    "quiet-child": lambda _: child(detach_output),
+    "cat": lambda _: cat(),
+    "digest": lambda _: digest(),
+    "fds": lambda _: list_fds(),
+    "env": lambda value: out(value + "=" + os.environ.get(value, "(unset)")),
+    "environ": lambda _: out(",".join(sorted(os.environ))),
+    "cwd": lambda _: out(os.getcwd()),
+    "pid": lambda _: out("pid %d" % os.getpid()),
+    "mask": lambda _: out("umask %o" % os.umask(0)),
+    "signals": lambda _: out(open("/proc/self/status").read()),
+    "await": lambda value: open(value).read(),
+    "close-output": lambda _: (os.close(1), os.close(2)),
+    "memory": lambda value: touch_memory(int(value)),
+    "sleep": lambda _: forever(),
+    "exit": lambda value: os._exit(int(value)),
+    "die": lambda value: die(int(value)),
+}
+
+if __name__ == "__main__":
+    for step in sys.argv[1:]:
+        name, _, value = step.partition(":")
+        STEPS[name](value)
