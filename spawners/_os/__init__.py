@@ -1,7 +1,7 @@
 """What differs between operating systems, under the same names; the choice is made here and nowhere else.
 
 `boot_id()` · `processes()` · `process(pid)` · `has_mark(pid, mark)` · `send_signal(process, number)` ·
-`on_exit(pid, callback)` · `lock_new(path)` · `is_locked(path)` · `why_unsupported`
+`on_exit(pid, callback)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` · `why_unsupported`
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from spawners._os.facts import Process
 
 if sys.platform == "linux":
     from spawners._os.linux import boot_id, has_mark, on_exit, process, processes, send_signal
-    from spawners._os.posix import is_locked, lock_new, why_unsupported
+    from spawners._os.posix import is_locked, lock_new, raise_file_limit, why_unsupported
 elif sys.platform == "darwin":
     from spawners._os.darwin import boot_id, has_mark, on_exit, process, processes, send_signal
-    from spawners._os.posix import is_locked, lock_new, why_unsupported
+    from spawners._os.posix import is_locked, lock_new, raise_file_limit, why_unsupported
 else:
     from spawners._os.windows import (
         boot_id,
@@ -25,6 +25,7 @@ else:
         on_exit,
         process,
         processes,
+        raise_file_limit,
         send_signal,
         why_unsupported,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "on_exit",
     "process",
     "processes",
+    "raise_file_limit",
     "send_signal",
     "why_unsupported",
 ]

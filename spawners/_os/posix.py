@@ -7,8 +7,9 @@ assert sys.platform != "win32"
 
 import fcntl
 import os
+import resource
 
-__all__ = ["is_locked", "lock_new", "why_unsupported"]
+__all__ = ["is_locked", "lock_new", "raise_file_limit", "why_unsupported"]
 
 why_unsupported = ""
 """Why sessions cannot be run here; empty: they can."""
@@ -43,3 +44,14 @@ def is_locked(path: str) -> bool:
         return False
     finally:
         os.close(fd)
+
+
+def raise_file_limit() -> tuple[int, int]:
+    """Raise this process' soft limit of open files to the hard one; return both as they are now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, 1 << 20)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):  # macOS refuses more than kern.maxfilesperproc
+        return soft, hard
+    return wanted, hard

@@ -18,6 +18,7 @@ __all__ = [
     "on_exit",
     "process",
     "processes",
+    "raise_file_limit",
     "send_signal",
     "why_unsupported",
 ]
@@ -60,3 +61,8 @@ def lock_new(path: str) -> int:
 
 def is_locked(path: str) -> bool:
     _refuse()
+
+
+def raise_file_limit() -> tuple[int, int]:
+    """Windows has no such limit: handles are bounded by memory."""
+    return 1 << 20, 1 << 20

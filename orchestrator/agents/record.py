@@ -1,0 +1,50 @@
+"""Everything a host keeps of one agent: what is shown, and what only the host needs."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from relay.wire.agents import ManagedAgent
+
+__all__ = ["AgentRecord", "StopIntent", "new_agent_id"]
+
+
+class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """Written before anything is signalled, so that a new daemon goes on with a stop it finds."""
+
+    by: str
+    at: int
+    grace_s: float
+    kill: bool = False
+
+
+class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent. Frozen: a record is read by anyone and replaced only by the registry.
+
+    `agent` is what the wire shows. `directory` is the session's, `caller` and the agent's
+    idempotency key make a spawn unique, `token_hash` is the SHA-256 of the agent's own token.
+    `spool_pruned` says that the output was deleted to make room.
+    """
+
+    agent: ManagedAgent
+    directory: str
+    caller: str = "local"
+    token_hash: str = ""
+    stop: StopIntent | None = None
+    spool_pruned: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.agent.id
+
+    def showing(self, **changes: Any) -> AgentRecord:
+        """Return a copy whose shown agent has `changes` applied."""
+        return msgspec.structs.replace(self, agent=msgspec.structs.replace(self.agent, **changes))
+
+
+def new_agent_id() -> str:
+    """Return `ag-` and 12 random hex digits (48 bits: 1,000,000 agents collide with chance 0.002)."""
+    return f"ag-{secrets.token_hex(6)}"

@@ -1,0 +1,86 @@
+"""An agent's output as frames: from its session while it has one, else from its files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from orchestrator.agents.record import AgentRecord
+from relay.wire.errors import ApiError, Code
+from relay.wire.output import Frame, Kind, gap_frame
+from relay.wire.queries import OutputQuery
+from spawners.launch import Chunk, Gap
+from spawners.session import Session
+from spawners.spool import Spool
+
+__all__ = ["frames"]
+
+IDLE_S = 15.0
+"""How often a quiet stream says that it is still there."""
+
+
+def frames(record: AgentRecord, session: Session | None, query: OutputQuery) -> AsyncIterator[Frame]:
+    """Return the output of `record` that `query` asks for, frame by frame.
+
+    `session` is the agent's live one, None if it has ended. The last frame is `END` when the agent
+    has ended and everything was sent, else `PAUSE`. While following, an `IDLE` frame is sent
+    whenever nothing else was for 15 s. Raises `ApiError` if the output was deleted.
+    """
+    if record.spool_pruned:
+        raise ApiError(Code.NOT_FOUND, f"the output of {record.id} was deleted to make room (keep.spools_*)")
+    if query.offset < 0 or (query.limit or 0) < 0 or (query.tail or 0) < 0:
+        raise ApiError(Code.INVALID, "offset, limit and tail count bytes and cannot be negative")
+    spool = Spool(record.directory)
+    offset = spool.tail(query.tail) if query.tail is not None else query.offset
+    source = _stored(spool, offset) if session is None else session.output(offset, follow=query.follow)
+    whole = session is None or query.follow
+    return _framed(source, offset, query.limit, Kind.END if whole else Kind.PAUSE)
+
+
+async def _stored(spool: Spool, offset: int) -> AsyncIterator[Chunk | Gap]:
+    while items := spool.read(offset):
+        for item in items:
+            yield item
+            offset = item.end
+
+
+async def _framed(
+    source: AsyncIterator[Chunk | Gap], offset: int, left: int | None, last: Kind
+) -> AsyncIterator[Frame]:
+    pending: asyncio.Task[Chunk | Gap] | None = None
+    try:
+        while left is None or left > 0:
+            pending = pending or asyncio.create_task(_next(source))
+            done, _ = await asyncio.wait({pending}, timeout=IDLE_S)
+            if not done:
+                yield Frame(offset, Kind.IDLE)
+                continue
+            finished, pending = pending, None
+            try:
+                frame = _frame(finished.result())
+            except StopAsyncIteration:
+                yield Frame(offset, last)
+                return
+            if left is not None and frame.kind is not Kind.GAP:
+                frame = Frame(frame.offset, frame.kind, frame.data[:left])
+                left -= len(frame.data)
+            offset = frame.end
+            yield frame
+        yield Frame(offset, Kind.PAUSE)
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.wait({pending})
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _next(source: AsyncIterator[Chunk | Gap]) -> Chunk | Gap:
+    return await anext(source)
+
+
+def _frame(item: Chunk | Gap) -> Frame:
+    if isinstance(item, Gap):
+        return gap_frame(item.offset, item.end)
+    return Frame(item.offset, Kind(int(item.stream)), item.data)

@@ -1,0 +1,276 @@
+"""Start an agent: everything is decided and written down before anything runs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.agents.record import AgentRecord, new_agent_id
+from orchestrator.agents.registry import Registry
+from orchestrator.config import Config
+from orchestrator.daemon.supervise import Supervisor
+from orchestrator.policy import check_request, confine, timeout_ms
+from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
+from relay.wire.base import now_ms
+from relay.wire.errors import ApiError, Code
+from spawners.errors import SpawnFailed
+from spawners.failpoint import failpoint
+from spawners.launch import Launch
+from spawners.providers.base import ApprovalMode, Ask, Plan, Provider, ProviderError, UnknownProvider
+from spawners.providers.registry import Registry as Providers
+from spawners.session import Spawner
+
+__all__ = ["Asker", "Spawning"]
+
+AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LABEL_MAX = 64
+PROMPT_MAX_BYTES = 4 * 1024 * 1024
+TITLE_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and through whom: `remote` for what came through the relay."""
+
+    name: str
+    remote: bool = False
+    agent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a spawn needs to know of its host, asked for anew at each spawn.
+
+    `environment` is a fresh login's, `executable` finds a provider's CLI, `draining` whether new
+    agents are refused, `own` the variables every agent gets (where the relay and the socket are).
+    """
+
+    environment: Callable[[], Awaitable[Mapping[str, str]]]
+    executable: Callable[[str], Awaitable[str | None]]
+    draining: Callable[[], bool]
+    own: Callable[[], Mapping[str, str]]
+
+
+class Spawning:
+    """`spawn` is safe to repeat: an id or an idempotency key never starts a second program."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        spawner: Spawner,
+        supervisor: Supervisor,
+        providers: Providers,
+        config: Config,
+        surroundings: Surroundings,
+        agents_dir: str,
+        plans_dir: str,
+    ) -> None:
+        self._registry = registry
+        self._spawner = spawner
+        self._supervisor = supervisor
+        self._providers = providers
+        self._config = config
+        self._host = surroundings
+        self._agents_dir = agents_dir
+        self._plans_dir = plans_dir
+
+    async def spawn(
+        self, request: SpawnRequest, asker: Asker, agent_id: str | None = None, created_at: int | None = None
+    ) -> tuple[AgentRecord, bool]:
+        """Start what `request` asks for; return its record and whether it is new.
+
+        The record is `running`, or has ended if exec failed (cause `exec_failed`) or the program
+        was very quick. Raises `ApiError` for a request that cannot be carried out: then there is
+        neither a record nor a process.
+        """
+        agent_id = agent_id or request.agent_id or new_agent_id()
+        known = self._known(agent_id, request, asker)
+        if known is not None:
+            return await self._settled(known), False
+        provider = _check(request, agent_id, self._providers)
+        check_request(
+            self._config.policy,
+            request,
+            running=self._registry.active_count,
+            remote=asker.remote,
+            draining=self._host.draining(),
+        )
+        lifetime_ms = timeout_ms(self._config.policy, request.timeout_ms)
+        cwd = confine(self._config.policy, request.cwd, self._config.base_dir)
+        environment = self._providers.environment(provider, await self._host.environment(), request.env)
+        ask = await self._ask(request, agent_id, provider, cwd, environment)
+        plan = _planned(provider, ask)
+        known = self._known(agent_id, request, asker)
+        if known is not None:
+            return await self._settled(known), False
+        token = f"msa_{secrets.token_urlsafe(32)}"
+        record = AgentRecord(
+            agent=_shown(request, agent_id, asker, cwd, lifetime_ms, created_at or now_ms()),
+            directory=os.path.join(self._agents_dir, agent_id),
+            caller=asker.name,
+            token_hash=hashlib.sha256(token.encode()).hexdigest(),
+        )
+        self._registry.create(record)
+        failpoint("after_record_created")
+        own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
+        launch = Launch(
+            agent_id=agent_id,
+            argv=plan.argv,
+            env={**plan.environment(environment), **own},
+            cwd=cwd,
+            stdin=plan.stdin,
+            timeout_s=lifetime_ms / 1000 if lifetime_ms is not None else None,
+            leftovers=request.leftovers,
+            spool_bytes=self._config.spool.bytes,
+        )
+        return await self._start(launch, plan), True
+
+    def _known(self, agent_id: str, request: SpawnRequest, asker: Asker) -> AgentRecord | None:
+        return self._registry.get(agent_id) or self._registry.by_key(asker.name, request.idempotency_key)
+
+    async def _settled(self, record: AgentRecord) -> AgentRecord:
+        """Return `record` once it has left `starting`, so that a repeat is answered like the first."""
+        left = frozenset(Status) - {Status.STARTING, Status.QUEUED}
+        return await self._registry.until(record.id, left, timeout_s=30.0)
+
+    async def _ask(
+        self,
+        request: SpawnRequest,
+        agent_id: str,
+        provider: Provider,
+        cwd: str,
+        environment: Mapping[str, str],
+    ) -> Ask:
+        return Ask(
+            mode=request.mode,
+            cwd=cwd,
+            env=environment,
+            state_dir=os.path.join(self._plans_dir, agent_id),
+            prompt=request.prompt,
+            argv=tuple(request.argv) if request.argv is not None else None,
+            executable=await self._host.executable(provider.name),
+            model=request.model,
+            approval_mode=ApprovalMode(request.approval_mode),
+            stdin=_stdin(request),
+            stdin_live=request.stdin_live,
+            superuser=hasattr(os, "geteuid") and os.geteuid() == 0,
+        )
+
+    async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
+        try:
+            self._write_files(launch.agent_id, plan)
+            session = await self._spawner.spawn(launch)
+        except (SpawnFailed, OSError) as error:
+            failure = error if isinstance(error, SpawnFailed) else SpawnFailed(str(error), error.errno)
+            return self._supervisor.never_ran(launch.agent_id, failure)
+        failpoint("after_spawned")
+        return self._supervisor.took(launch.agent_id, session)
+
+    def _write_files(self, agent_id: str, plan: Plan) -> None:
+        if not plan.files:
+            return
+        folder = os.path.join(self._plans_dir, agent_id)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for name, content in plan.files.items():
+            descriptor = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+
+
+def _planned(provider: Provider, ask: Ask) -> Plan:
+    try:
+        return provider.plan(ask)
+    except ProviderError as error:
+        raise ApiError(Code.INVALID, error.message, provider=provider.name) from None
+
+
+def _check(request: SpawnRequest, agent_id: str, providers: Providers) -> Provider:
+    """Return the provider of a request that is sound in itself. Raises `ApiError`."""
+    if not AGENT_ID.fullmatch(agent_id):
+        raise ApiError(Code.INVALID, f"an agent id is `ag-` and 12 hex digits, not {agent_id!r}")
+    try:
+        provider = providers.get(request.provider)
+    except UnknownProvider as error:
+        raise ApiError(Code.UNKNOWN_PROVIDER, error.message, known=list(error.known)) from None
+    if request.mode is not Mode.HEADLESS:
+        raise ApiError(Code.INVALID, f"mode {request.mode} is not supported by this version; use headless")
+    for field, value in (
+        ("worktree", request.worktree),
+        ("agentDefinition", request.agent_definition),
+        ("workflow", request.workflow),
+    ):
+        if value is not None:
+            raise ApiError(Code.INVALID, f"{field} is not supported by this version; leave it out")
+    if request.restart != "never":
+        raise ApiError(
+            Code.INVALID, f"restart {request.restart!r} is not supported by this version; use never"
+        )
+    if request.leftovers not in ("end", "keep"):
+        raise ApiError(Code.INVALID, f"leftovers must be end or keep, not {request.leftovers!r}")
+    if request.timeout_ms is not None and request.timeout_ms <= 0:
+        raise ApiError(Code.INVALID, "timeoutMs must be more than 0")
+    _check_texts(request)
+    return provider
+
+
+def _check_texts(request: SpawnRequest) -> None:
+    if request.label is not None and (
+        not request.label.strip() or len(request.label) > LABEL_MAX or not request.label.isprintable()
+    ):
+        raise ApiError(Code.INVALID, f"a label has 1 to {LABEL_MAX} printable characters")
+    if request.prompt is not None and len(request.prompt.encode("utf-8", "replace")) > PROMPT_MAX_BYTES:
+        raise ApiError(
+            Code.TOO_LARGE,
+            f"the prompt is larger than {PROMPT_MAX_BYTES} bytes; put it into a file and name that",
+        )
+    for name, value in request.env.items():
+        if not ENV_NAME.fullmatch(name):
+            raise ApiError(Code.INVALID, f"{name!r} is no name for an environment variable")
+        if "\0" in value:
+            raise ApiError(Code.INVALID, f"the value of {name} holds a NUL character")
+
+
+def _stdin(request: SpawnRequest) -> bytes | None:
+    if request.stdin is not None and request.stdin_base64 is not None:
+        raise ApiError(Code.INVALID, "give stdin or stdinBase64, not both")
+    if request.stdin is not None:
+        return request.stdin.encode()
+    if request.stdin_base64 is None:
+        return None
+    try:
+        return base64.b64decode(request.stdin_base64, validate=True)
+    except binascii.Error as error:
+        raise ApiError(Code.INVALID, f"stdinBase64 is not base64: {error}") from None
+
+
+def _shown(
+    request: SpawnRequest, agent_id: str, asker: Asker, cwd: str, lifetime_ms: int | None, created_at: int
+) -> ManagedAgent:
+    return ManagedAgent(
+        id=agent_id,
+        status=Status.STARTING,
+        provider=request.provider,
+        mode=request.mode,
+        created_at=created_at,
+        cwd=cwd,
+        label=request.label,
+        title=(request.prompt or " ".join(request.argv or ()))[:TITLE_MAX],
+        approval_mode=request.approval_mode,
+        model=request.model,
+        timeout_ms=lifetime_ms,
+        leftovers=request.leftovers,
+        parent_id=request.parent_id or asker.agent_id,
+        requested_by=asker.name,
+        idempotency_key=request.idempotency_key,
+        env_keys=sorted(request.env),
+        tags=request.tags,
+        capabilities=request.capabilities,
+    )

@@ -1,0 +1,1 @@
+"""The loops of the daemon, one a file; app.py wires them together."""

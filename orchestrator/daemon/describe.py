@@ -1,0 +1,134 @@
+"""What the daemon says about its host: registration, its own entry, its health."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+from orchestrator import host
+from orchestrator.agents.registry import Registry
+from orchestrator.capabilities import Capabilities
+from orchestrator.config import Config
+from orchestrator.daemon.connection import Connection
+from relay.wire.agents import Presence
+from relay.wire.base import now_ms
+from relay.wire.health import Health, HealthCheck
+from relay.wire.orchestrators import HostStatus, Load, Orchestrator, Registration, RosterEntry
+from spawners._os import boot_id
+
+__all__ = ["Describer"]
+
+LOW_DISK_BYTES = 200 * 1024 * 1024
+
+
+class Describer:
+    """Puts together what others are told; every value is read when it is asked for."""
+
+    def __init__(
+        self,
+        state_dir: str,
+        registry: Registry,
+        config: Config,
+        connection: Connection,
+        capabilities: Capabilities,
+        draining: Callable[[], bool],
+    ) -> None:
+        self._state_dir = state_dir
+        self._registry = registry
+        self._config = config
+        self._connection = connection
+        self._capabilities = capabilities
+        self._draining = draining
+
+    def load(self) -> Load:
+        return host.load(self._registry.active_count)
+
+    async def registration(self) -> Registration:
+        """Return what the relay is told at each registration."""
+        connection, config = self._connection, self._config
+        return Registration(
+            id=connection.host_id,
+            hostname=host.hostname(),
+            instance_id=connection.instance_id,
+            state_id=connection.state_id,
+            take_over=connection.take_over,
+            os=host.operating_system(),
+            arch=host.architecture(),
+            version=host.version(),
+            boot_id=boot_id(),
+            capabilities=await self._capabilities.list(),
+            labels=config.host.labels,
+            base_dir=config.base_dir,
+            env_keys=sorted(config.policy.env_allow),
+            max_agents=config.policy.max_agents,
+            load=self.load(),
+            meta={"draining": self._draining()},
+            sent_at=now_ms(),
+        )
+
+    async def orchestrator(self) -> Orchestrator:
+        """Return this host as the relay would show it."""
+        registration = await self.registration()
+        roster = [
+            RosterEntry(
+                id=record.id,
+                status=record.agent.status,
+                provider=record.agent.provider,
+                label=record.agent.label,
+                presence=Presence.LIVE,
+            )
+            for record in self._registry.active
+        ]
+        return Orchestrator(
+            id=registration.id,
+            hostname=registration.hostname,
+            status=HostStatus.DRAINING if self._draining() else HostStatus.ONLINE,
+            agent_id=f"orchestrator-{registration.id}",
+            providers=[found.name for found in registration.capabilities if found.installed],
+            base_dir=registration.base_dir,
+            env_keys=registration.env_keys,
+            managed_agents=roster,
+            last_seen=now_ms(),
+            instance_id=registration.instance_id,
+            os=registration.os,
+            arch=registration.arch,
+            version=registration.version,
+            capabilities=registration.capabilities,
+            labels=registration.labels,
+            max_agents=registration.max_agents,
+            load=registration.load,
+            clock_skew_ms=self._connection.skew_ms,
+        )
+
+    async def health(self) -> Health:
+        """Return the checks of this daemon; the worst of them is its status."""
+        checks = [self._relay_check(), self._disk_check(), self._outbox_check()]
+        ranks = ("ok", "warn", "fail")
+        worst = max((ranks.index(check.status) for check in checks), default=0)
+        return Health(
+            status=ranks[worst],
+            role="orchestrator",
+            version=host.version(),
+            generated_at=now_ms(),
+            checks=checks,
+            id=self._connection.host_id,
+            pid=os.getpid(),
+            relay_url=self._connection.url,
+        )
+
+    def _relay_check(self) -> HealthCheck:
+        connection = self._connection
+        if connection.problem is None:
+            skew = f", clock {connection.skew_ms:+d} ms" if abs(connection.skew_ms) > 1000 else ""
+            return HealthCheck(name="relay", status="ok", detail=f"registered at {connection.url}{skew}")
+        return HealthCheck(name="relay", status="warn", detail=connection.problem)
+
+    def _disk_check(self) -> HealthCheck:
+        free = shutil.disk_usage(self._state_dir).free
+        status = "ok" if free > LOW_DISK_BYTES else "warn"
+        return HealthCheck(name="disk", status=status, detail=f"{free // 1_000_000} MB free for state")
+
+    def _outbox_check(self) -> HealthCheck:
+        waiting = len(self._registry.outbox)
+        return HealthCheck(name="outbox", status="ok", detail=f"{waiting} report(s) wait for the relay")

@@ -1,0 +1,184 @@
+"""Carries out commands: in order for one agent, side by side for many, once per command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from orchestrator.agents.registry import Registry
+from orchestrator.commands.input import send_input, send_signal
+from orchestrator.commands.output import frames
+from orchestrator.commands.spawn import Asker, Spawning
+from orchestrator.commands.stop import stop
+from orchestrator.daemon.connection import Connection
+from orchestrator.daemon.supervise import Supervisor
+from orchestrator.link.errors import LinkError
+from orchestrator.link.session import Link
+from orchestrator.store.commands import CommandLog
+from relay.wire.agents import ManagedAgent
+from relay.wire.base import encode, now_ms
+from relay.wire.commands import (
+    ActCommand,
+    CommandAck,
+    CommandEnvelope,
+    ForgetCommand,
+    InputCommand,
+    Outcome,
+    OutputCommand,
+    SignalCommand,
+    SpawnCommand,
+    StopCommand,
+)
+from relay.wire.errors import ApiError, Code
+from relay.wire.orchestrators import ActionRequest, Fence
+from relay.wire.output import encode_frame
+from relay.wire.queries import OutputQuery
+from spawners.errors import SpawnerError
+from spawners.failpoint import failpoint
+
+__all__ = ["Dispatcher"]
+
+log = structlog.get_logger()
+
+Answer = tuple[ManagedAgent | None, dict[str, Any] | None]
+
+
+class Dispatcher:
+    """`accept` returns at once; the answer goes back over the link that the command came from."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        supervisor: Supervisor,
+        spawning: Spawning,
+        commands: CommandLog,
+        connection: Connection,
+        forget: Callable[[str], Awaitable[ManagedAgent]],
+        act: Callable[[ActionRequest, str], None],
+    ) -> None:
+        self._registry = registry
+        self._supervisor = supervisor
+        self._spawning = spawning
+        self._commands = commands
+        self._connection = connection
+        self._forget = forget
+        self._act = act
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def accept(self, envelope: CommandEnvelope, link: Link) -> None:
+        """Begin to carry out `envelope`, or answer it again if it was carried out before."""
+        body = envelope.body
+        work = self._upload(body, link) if isinstance(body, OutputCommand) else self._serve(envelope, link)
+        task = asyncio.create_task(work, name=f"command {envelope.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, envelope: CommandEnvelope, link: Link) -> None:
+        key = f"{envelope.id}:{envelope.created_at}"
+        agent_id = getattr(envelope.body, "agent_id", "")
+        lock = self._locks.setdefault(agent_id, asyncio.Lock())
+        async with lock:
+            answer = self._commands.answer(key) or await self._carry_out(envelope, key)
+        if not lock.locked():
+            self._locks.pop(agent_id, None)
+        fence = link.fence
+        answer = msgspec.structs.replace(answer, instance_id=fence.instance_id, epoch=fence.epoch)
+        # A lost acknowledgement is asked for again: the relay repeats the command on its next stream.
+        with contextlib.suppress(LinkError):
+            await link.acknowledge(envelope.id, answer)
+
+    async def _carry_out(self, envelope: CommandEnvelope, key: str) -> CommandAck:
+        nobody = Fence(instance_id="", epoch=0)
+        try:
+            agent, result = await self._perform(envelope, key)
+            answer = CommandAck(
+                instance_id=nobody.instance_id,
+                epoch=nobody.epoch,
+                outcome=Outcome.DONE,
+                agent=agent,
+                result=result,
+            )
+        except ApiError as error:
+            answer = _refusal(error)
+        except SpawnerError as error:
+            answer = _refusal(ApiError(Code.INTERNAL, str(error)))
+        except Exception as error:
+            log.exception("command.failed", command=envelope.id)
+            answer = _refusal(ApiError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
+        failpoint("before_command_settled")
+        self._commands.settle(key, answer)
+        failpoint("after_command_settled")
+        return answer
+
+    async def _perform(self, envelope: CommandEnvelope, key: str) -> Answer:
+        body = envelope.body
+        known = isinstance(body, SpawnCommand) and self._registry.get(body.agent_id) is not None
+        if not known and not self._commands.taken(key) and self._expired(envelope):
+            raise ApiError(Code.TIMEOUT, "the command reached the host after its deadline; nothing was done")
+        if isinstance(body, SpawnCommand):
+            asker = Asker(name=f"relay:{body.requested_by}", remote=True)
+            record, _ = await self._spawning.spawn(body.request, asker, body.agent_id, body.queued_at)
+            return record.agent, None
+        if isinstance(body, StopCommand):
+            record = await stop(self._registry, self._supervisor, body.agent_id, body.request, body.by)
+            return record.agent, None
+        if isinstance(body, ForgetCommand):
+            return await self._forget(body.agent_id), None
+        # What follows must not happen twice, so it is written down first.
+        if not self._commands.take(key):
+            raise ApiError(
+                Code.INTERNAL, "the host restarted while it carried this out; whether it did is unknown"
+            )
+        failpoint("after_command_taken")
+        if isinstance(body, InputCommand):
+            sent = await send_input(self._registry, self._supervisor, body.agent_id, body.request)
+            return None, msgspec.to_builtins(sent)
+        if isinstance(body, SignalCommand):
+            record = await send_signal(self._registry, self._supervisor, body.agent_id, body.request)
+            return record.agent, None
+        if isinstance(body, ActCommand):
+            self._act(body.request, body.by)
+            return None, None
+        raise ApiError(Code.INVALID, f"this host does not know the command {type(body).__name__}; upgrade it")
+
+    def _expired(self, envelope: CommandEnvelope) -> bool:
+        return envelope.expires_at is not None and now_ms() - self._connection.skew_ms > envelope.expires_at
+
+    async def _upload(self, body: OutputCommand, link: Link) -> None:
+        query = OutputQuery(offset=body.offset, limit=body.limit, tail=body.tail, follow=body.follow)
+        try:
+            record = self._registry.find(body.agent_id)
+            source = frames(record, self._supervisor.live(record.id), query)
+        except ApiError as error:
+            await self._upload_error(body.stream_id, error, link)
+            return
+
+        async def content() -> AsyncIterator[bytes]:
+            async for frame in source:
+                yield encode_frame(frame)
+
+        with contextlib.suppress(LinkError):  # the reader has gone, or the relay: nobody waits for more
+            await link.upload(body.stream_id, content())
+
+    async def _upload_error(self, stream_id: str, error: ApiError, link: Link) -> None:
+        async def content() -> AsyncIterator[bytes]:
+            yield encode(error.body)
+
+        with contextlib.suppress(LinkError):
+            await link.upload(stream_id, content(), "application/json")
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _refusal(error: ApiError) -> CommandAck:
+    return CommandAck(instance_id="", epoch=0, outcome=Outcome.REFUSED, error=error.body.error)

@@ -1,0 +1,123 @@
+"""At the daemon's start: finds every agent that an earlier one left; it looks, and never spawns again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.agents.record import AgentRecord
+from orchestrator.agents.registry import Registry
+from orchestrator.daemon.supervise import Supervisor
+from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.base import now_ms
+from spawners.client import KeeperSpawner
+from spawners.directory import AgentDirectory
+from spawners.errors import SessionLost, SpawnerError, SpawnFailed
+from spawners.launch import SessionRef
+
+__all__ = ["Recovered", "recover"]
+
+log = structlog.get_logger()
+
+AT_ONCE = 64
+"""Keepers spoken to side by side; each answers in well under a millisecond."""
+
+START_WITHIN_MS = 60_000
+"""How old an accepted spawn that nothing ever ran for may be to be started now, for the first time.
+
+The daemon fell in the few milliseconds between writing it down and starting it; the caller still
+waits. Later it would come as a surprise, so it is failed instead.
+"""
+
+
+KILLED_BEFORE_START = "the daemon was killed before the program was started: nothing ran, so spawn it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How many agents run on, had ended meanwhile, or are gone."""
+
+    running: int
+    ended: int
+    lost: int
+
+
+async def recover(registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor) -> Recovered:
+    """Settle every record that has not ended, and adopt directories that no record speaks of."""
+    _adopt(registry, spawner)
+    gate = asyncio.Semaphore(AT_ONCE)
+    before = registry.active + [record for record in registry if record.agent.status is Status.LOST]
+
+    async def settle(record: AgentRecord) -> None:
+        async with gate:
+            await _settle(record, registry, spawner, supervisor)
+
+    await asyncio.gather(*(settle(record) for record in before))
+    statuses = [found.agent.status for record in before if (found := registry.get(record.id))]
+    lost = statuses.count(Status.LOST)
+    running = sum(status in (Status.RUNNING, Status.STOPPING) for status in statuses)
+    return Recovered(running, len(statuses) - running - lost, lost)
+
+
+async def _settle(
+    record: AgentRecord, registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor
+) -> None:
+    ref = SessionRef(record.id, record.directory)
+    if record.agent.status is Status.STARTING and not os.path.isdir(record.directory):
+        supervisor.never_ran(record.id, SpawnFailed(KILLED_BEFORE_START))
+        return
+    try:
+        session = await spawner.reattach(ref)
+    except SessionLost as loss:
+        if record.agent.status is Status.LOST:
+            return
+        if loss.kind == "never_started" and await _start_late(record, registry, spawner, supervisor, ref):
+            return
+        await supervisor.lost(record.id, loss)
+    except SpawnerError as error:
+        log.error("agent.unreachable", agent=record.id, error=str(error))
+    else:
+        supervisor.took(record.id, session)
+
+
+async def _start_late(
+    record: AgentRecord, registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor, ref: SessionRef
+) -> bool:
+    if record.stop is not None or now_ms() - record.agent.created_at > START_WITHIN_MS:
+        return False
+    try:
+        session = await spawner.resume(ref)
+    except SessionLost:
+        return False
+    except SpawnFailed as failure:
+        supervisor.never_ran(record.id, failure)
+        return True
+    supervisor.took(record.id, session)
+    return True
+
+
+def _adopt(registry: Registry, spawner: KeeperSpawner) -> None:
+    """Make records for agents whose directory is all that is left of them: the database was lost."""
+    for ref in spawner.refs():
+        if registry.get(ref.agent_id) is not None:
+            continue
+        directory = AgentDirectory(ref.directory)
+        spec, child = directory.spec(), directory.child()
+        if spec is None:
+            continue
+        log.warning("agent.adopted", agent=ref.agent_id)
+        agent = ManagedAgent(
+            id=ref.agent_id,
+            status=Status.STARTING,
+            provider="command",
+            mode=Mode.HEADLESS,
+            created_at=child.started_ms if child else now_ms(),
+            cwd=spec.get("cwd"),
+            title=" ".join(spec.get("argv", ()))[:200],
+            requested_by="unknown",
+            attention="found on disk without a record: the host's database was lost",
+        )
+        registry.create(AgentRecord(agent=agent, directory=ref.directory, caller="recovered"))

@@ -1,0 +1,216 @@
+"""Holds the line to every running agent and writes down how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from orchestrator.agents.record import AgentRecord, StopIntent
+from orchestrator.agents.registry import Registry
+from orchestrator.agents.verdict import Verdict, of_exit, of_loss, of_spawn_failure
+from relay.wire.agents import CauseKind, Status
+from relay.wire.base import now_ms
+from relay.wire.errors import ApiError
+from spawners.errors import SessionEnded, SessionLost, SpawnFailed
+from spawners.failpoint import failpoint
+from spawners.launch import Chunk, Exit, Stream
+from spawners.providers.base import Outcome
+from spawners.providers.registry import Registry as Providers
+from spawners.session import Session
+
+__all__ = ["Supervisor"]
+
+log = structlog.get_logger()
+
+TAIL_BYTES = 2000
+RETRY_S = 2.0
+"""How long to wait before writing a verdict again that the database would not take."""
+
+
+class Supervisor:
+    """Sessions by agent id, one watching task each. Closing it leaves every agent running."""
+
+    def __init__(
+        self, registry: Registry, providers: Providers, plans: Callable[[str], str]
+    ) -> None:
+        self._registry = registry
+        self._providers = providers
+        self._plans = plans
+        self._sessions: dict[str, Session] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stops: set[asyncio.Task[None]] = set()
+
+    def took(self, agent_id: str, session: Session) -> AgentRecord:
+        """Take over a session that has just started or was found again; return the agent's record."""
+        record = self._registry.get(agent_id)
+        if record is None:
+            raise LookupError(agent_id)
+        self._sessions[agent_id] = session
+        self._tasks[agent_id] = asyncio.create_task(self._watch(agent_id, session), name=f"watch {agent_id}")
+        if record.agent.status in (Status.STARTING, Status.LOST):
+            record = self._started(agent_id, session)
+        if record.stop is not None:
+            self._climb(record.stop, session)
+        return record
+
+    def _started(self, agent_id: str, session: Session) -> AgentRecord:
+        started = session.started_ms
+        try:
+            record = self._registry.change(
+                agent_id,
+                "agent.changed",
+                at=started or None,
+                status=Status.RUNNING,
+                pid=session.identity.pid,
+                started_at=started,
+                ready_at=started,
+                cause=None,
+                ended_at=None,
+            )
+        except ApiError:
+            # Nobody would learn that it runs: better not to have started it.
+            self._climb(StopIntent(by="system", at=now_ms(), grace_s=0.0, kill=True), session)
+            raise
+        failpoint("after_running_recorded")
+        return record
+
+    def live(self, agent_id: str) -> Session | None:
+        """Return the session of an agent that has not ended."""
+        return self._sessions.get(agent_id)
+
+    def stop(self, agent_id: str, intent: StopIntent) -> AgentRecord:
+        """Write the intent down, then have the keeper end the tree. Repeating it may only hurry it."""
+        record = self._registry.get(agent_id)
+        if record is None or record.agent.ended:
+            raise SessionEnded(agent_id)
+        shown: dict[str, Any] = {}
+        if record.agent.status is not Status.STOPPING:
+            shown = {"status": Status.STOPPING, "stopping_at": intent.at}
+        record = self._registry.change(agent_id, "agent.changed", record={"stop": intent}, **shown)
+        failpoint("after_stop_recorded")
+        session = self._sessions.get(agent_id)
+        if session is not None:
+            self._climb(intent, session)
+        return record
+
+    def _climb(self, intent: StopIntent, session: Session) -> None:
+        task = asyncio.create_task(self._stop(intent, session), name=f"stop {session.ref.agent_id}")
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
+
+    async def _stop(self, intent: StopIntent, session: Session) -> None:
+        interrupt_s = 0.0 if intent.kill else min(2.0, intent.grace_s)
+        try:
+            await session.stop(interrupt_s=interrupt_s, terminate_s=0.0 if intent.kill else intent.grace_s)
+        except (SessionEnded, SessionLost):
+            return  # the watching task has the exit, or finds the loss
+
+    async def _watch(self, agent_id: str, session: Session) -> None:
+        try:
+            ended = await session.wait()
+        except SessionLost as loss:
+            await self.lost(agent_id, loss)
+        else:
+            await self.ended(agent_id, session, ended)
+        finally:
+            self._sessions.pop(agent_id, None)
+            self._tasks.pop(agent_id, None)
+            await session.detach()
+
+    async def ended(self, agent_id: str, session: Session, ended: Exit) -> None:
+        """Write down the verdict on `ended`."""
+        failpoint("after_exit_read")
+        record = self._registry.get(agent_id)
+        if record is None:
+            return
+        tail, outcome = await self._read_output(record, session, ended)
+        failed = outcome.error if outcome is not None else None
+        verdict = of_exit(
+            ended, stop=record.stop, timeout_ms=record.agent.timeout_ms, tail=tail, provider_error=failed
+        )
+        shown: dict[str, Any] = {}
+        if outcome is not None:
+            shown = {"result": outcome.text, "provider_session_id": outcome.session_id}
+        if record.agent.started_at is None:
+            shown |= {"pid": session.identity.pid, "started_at": ended.started_ms}
+        await self._record(agent_id, verdict, ended.at_ms, shown)
+
+    async def lost(self, agent_id: str, loss: SessionLost) -> None:
+        """Write down that a session is gone without an exit record."""
+        record = self._registry.get(agent_id)
+        if record is None or record.agent.ended:
+            return
+        log.warning("agent.lost", agent=agent_id, kind=loss.kind, message=loss.message)
+        tail = ""
+        await self._record(agent_id, of_loss(loss, stopping=record.stop, tail=tail), now_ms(), {})
+
+    def never_ran(self, agent_id: str, failure: SpawnFailed) -> AgentRecord:
+        """Write down that the program could not be started: nothing of it ran. Returns the record."""
+        verdict = of_spawn_failure(failure)
+        shutil.rmtree(self._plans(agent_id), ignore_errors=True)
+        return self._registry.change(
+            agent_id, "agent.ended", status=verdict.status, cause=verdict.cause, ended_at=now_ms()
+        )
+
+    async def _record(self, agent_id: str, verdict: Verdict, at: int, shown: dict[str, Any]) -> None:
+        while True:
+            record = self._registry.get(agent_id)
+            if record is None or (record.agent.ended and record.agent.status is not Status.LOST):
+                return
+            try:
+                self._registry.change(
+                    agent_id,
+                    "agent.ended",
+                    at=at or None,
+                    status=verdict.status,
+                    cause=verdict.cause,
+                    exit=verdict.exit,
+                    ended_at=at or now_ms(),
+                    activity=None,
+                    **shown,
+                )
+                break
+            except ApiError as error:
+                log.error("verdict.not_written", agent=agent_id, error=error.message, retry_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+        failpoint("after_exit_recorded")
+        shutil.rmtree(self._plans(agent_id), ignore_errors=True)
+        if verdict.cause.kind is CauseKind.UNKNOWN:
+            log.warning("agent.ended", agent=agent_id, message=verdict.cause.message)
+
+    async def _read_output(
+        self, record: AgentRecord, session: Session, ended: Exit
+    ) -> tuple[str, Outcome | None]:
+        """Return the end of the output as text, and what the provider's own stream says."""
+        provider = self._providers.get(record.agent.provider)
+        if not provider.binaries:
+            start = max(0, ended.spool_end - TAIL_BYTES)
+            return await _text(session, start), None
+        reader = provider.reader()
+        tail = b""
+        async for chunk in session.output(0):
+            if isinstance(chunk, Chunk):
+                tail = (tail + chunk.data)[-TAIL_BYTES:]
+                if chunk.stream is Stream.STDOUT:
+                    reader.feed(chunk.data)
+        return tail.decode("utf-8", "replace"), reader.outcome()
+
+    async def close(self) -> None:
+        """Let go of every agent; all of them go on running."""
+        for task in [*self._tasks.values(), *self._stops]:
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), *self._stops, return_exceptions=True)
+        for session in list(self._sessions.values()):
+            await session.detach()
+
+
+async def _text(session: Session, start: int) -> str:
+    tail = b""
+    async for chunk in session.output(start):
+        if isinstance(chunk, Chunk):
+            tail = (tail + chunk.data)[-TAIL_BYTES:]
+    return tail.decode("utf-8", "replace")

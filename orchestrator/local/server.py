@@ -1,0 +1,98 @@
+"""Listens on the unix socket of this home, or on loopback TCP with a secret where there are none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from orchestrator.agents.registry import Registry
+from orchestrator.local.errors import translate
+from orchestrator.local.guard import Guard
+from relay.wire.endpoints import Endpoint
+from relay.wire.home import Home
+from relay.wire.serving import Call, routes
+
+__all__ = ["LocalServer"]
+
+BACKLOG = 512
+CLOSE_WITHIN_S = 1
+"""How long open streams may hold up the end of the daemon."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave the signals to the daemon."""
+        yield
+
+
+class LocalServer:
+    """Serves while its `async with` block runs. The state directory's lock must be held."""
+
+    def __init__(
+        self, home: Home, registry: Registry, table: Mapping[Endpoint[Any], Callable[[Call], Awaitable[Any]]]
+    ) -> None:
+        self._path = home.daemon_socket
+        self._secret = None if hasattr(socket, "AF_UNIX") else secrets.token_urlsafe(32)
+        self._socket = self._listen()
+        app = Starlette(routes=routes(table, Guard(registry, self._secret), translate))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=CLOSE_WITHIN_S,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """Return what a client needs: `socket`, or `port` and `token`."""
+        if self._secret is None:
+            return {"socket": self._path}
+        return {"port": self._socket.getsockname()[1], "token": self._secret}
+
+    def _listen(self) -> socket.socket:
+        if self._secret is not None:
+            return socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)  # a dead daemon's: we hold the lock
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listener.bind(self._path)
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+        return listener
+
+    async def __aenter__(self) -> LocalServer:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="local API")
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.005)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._socket.close()
+        if self._secret is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)

@@ -1,0 +1,98 @@
+"""What this host allows, whoever asks: every refusal names its rule."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from collections.abc import Iterable
+
+from orchestrator.config import Policy
+from relay.wire.agents import SpawnRequest
+from relay.wire.errors import ApiError, Code
+
+__all__ = ["APPROVAL_MODES", "check_request", "confine", "timeout_ms"]
+
+APPROVAL_MODES = ("read-only", "guarded", "open")
+RESERVED_ENV = "MUSTER_"
+
+
+def _refuse(rule: str, message: str) -> ApiError:
+    return ApiError(
+        Code.POLICY_REFUSED, f"refused by policy.{rule} of this host: {message}", rule=f"policy.{rule}"
+    )
+
+
+def check_request(
+    policy: Policy, request: SpawnRequest, *, running: int, remote: bool, draining: bool
+) -> None:
+    """Raise `ApiError` `policy_refused` naming the first rule that `request` breaks."""
+    if remote and policy.remote_spawns == "deny":
+        raise _refuse("remote_spawns", "spawns from elsewhere are not taken")
+    if draining:
+        raise ApiError(Code.POLICY_REFUSED, "this host is draining; undrain it or use another", rule="drain")
+    if not _matches(request.provider, policy.providers):
+        allowed = ", ".join(policy.providers) or "none"
+        raise _refuse("providers", f"{request.provider!r} is not allowed; allowed: {allowed}")
+    if request.approval_mode not in APPROVAL_MODES:
+        modes = ", ".join(APPROVAL_MODES)
+        raise ApiError(Code.INVALID, f"approvalMode must be one of {modes}, not {request.approval_mode!r}")
+    if APPROVAL_MODES.index(request.approval_mode) > APPROVAL_MODES.index(policy.approval_max):
+        raise _refuse(
+            "approval_max", f"{request.approval_mode!r} is above the highest allowed, {policy.approval_max!r}"
+        )
+    for name in request.env:
+        if name.startswith(RESERVED_ENV):
+            raise _refuse(
+                "env_allow", f"{name} is reserved: names in {RESERVED_ENV}* are set by Muster itself"
+            )
+        if not _matches(name, policy.env_allow):
+            allowed = ", ".join(policy.env_allow) or "none"
+            raise _refuse("env_allow", f"{name} may not be set; allowed: {allowed}")
+    if policy.max_agents and running >= policy.max_agents:
+        raise _refuse("max_agents", f"{running} agents are running, {policy.max_agents} are allowed")
+
+
+def timeout_ms(policy: Policy, asked_ms: int | None) -> int | None:
+    """Return the time an agent may live. Raises `ApiError` if it asks for more than is allowed."""
+    longest_ms = policy.timeout_max * 1000 or None
+    if asked_ms is None or longest_ms is None:
+        return asked_ms if asked_ms is not None else longest_ms
+    if asked_ms > longest_ms:
+        raise _refuse("timeout_max", f"{asked_ms / 1000:g} s is more than the {policy.timeout_max} s allowed")
+    return asked_ms
+
+
+def confine(policy: Policy, cwd: str | None, default: str) -> str:
+    """Return the real path of the folder to start in, symlinks resolved.
+
+    A relative `cwd` counts from `default`. Raises `ApiError`: `cwd_invalid` if it is no folder that
+    can be entered, `policy_refused` if it lies outside `base_dirs`.
+    """
+    path = os.path.realpath(os.path.join(default, os.path.expanduser(cwd or "")))
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise ApiError(
+            Code.CWD_INVALID,
+            f"cannot start in {cwd or path}: {error.strerror}; create it or give another cwd",
+        ) from None
+    except ValueError:
+        raise ApiError(Code.CWD_INVALID, "a cwd cannot hold a NUL character") from None
+    if not stat.S_ISDIR(mode):
+        raise ApiError(Code.CWD_INVALID, f"cannot start in {path}: it is not a folder")
+    if not os.access(path, os.X_OK):
+        raise ApiError(Code.CWD_INVALID, f"cannot start in {path}: permission denied")
+    if "*" not in policy.base_dirs and not any(_inside(path, base) for base in policy.base_dirs):
+        allowed = ", ".join(policy.base_dirs) or "none"
+        raise _refuse("base_dirs", f"{path} is outside the folders allowed: {allowed}")
+    return path
+
+
+def _inside(path: str, base: str) -> bool:
+    root = os.path.realpath(os.path.expanduser(base))
+    return os.path.commonpath((path, root)) == root
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

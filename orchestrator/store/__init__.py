@@ -1,0 +1,1 @@
+"""The daemon's own SQLite database: the only SQL on a host."""
