@@ -185,5 +185,6 @@ class Provider(Protocol):
 
 
 def clip(text: str) -> str:
-    """`text`, cut to `MAX_TEXT` characters with an ellipsis as the last."""
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    """`text` as it can be stored anywhere: at most `MAX_TEXT` characters, no NUL, valid Unicode."""
+    cut = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return cut.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from spawners.providers import command
+from spawners.providers import claude, codex, command, gemini
 from spawners.providers.base import Provider, UnknownProvider
 from spawners.providers.environment import (
     OTHER_MARKS,
@@ -62,7 +62,7 @@ class Registry:
         return without(self.scrub(host), foreign, keep=provider.variables) | dict(given)
 
 
-BUILTIN = Registry((command.PROVIDER,))
+BUILTIN = Registry((command.PROVIDER, claude.PROVIDER, codex.PROVIDER, gemini.PROVIDER))
 """Every provider of this version. To add one, list its module's PROVIDER here."""
 
 

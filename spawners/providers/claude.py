@@ -1,0 +1,110 @@
+"""Claude Code, headless: `claude -p` with its JSON event stream. Flags as run with 2.1.197."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from spawners.launch import Stdin
+from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
+from spawners.providers.headless import HEADLESS, defaults, prompt_bytes, required_executable, value
+from spawners.providers.jsonlines import Event, JsonLines, text_of
+
+__all__ = ["PROVIDER", "Claude", "ClaudeReader"]
+
+APPROVAL = {
+    # `plan` would also block writes but leaves Bash and subagents; dontAsk denies all that is left.
+    ApprovalMode.READ_ONLY: ("--permission-mode", "dontAsk", "--tools", "Read,Grep,Glob"),
+    ApprovalMode.GUARDED: ("--permission-mode", "acceptEdits", "--allowedTools", "Bash(git *)"),
+    ApprovalMode.OPEN: ("--dangerously-skip-permissions",),
+}
+
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+}
+"""No telemetry, and no update under a running agent."""
+
+VARIABLES = (
+    *("ANTHROPIC_*", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_MAX_RETRIES", "IS_SANDBOX"),
+    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "AWS_PROFILE", "AWS_REGION", "CLOUD_ML_REGION"),
+    *("AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_APPLICATION_CREDENTIALS", "MAX_THINKING_TOKENS", *QUIET),
+)
+
+
+class Claude:
+    """The prompt goes in by stdin, so no length, quote or leading dash of it can become a flag."""
+
+    name = "claude"
+    binaries: tuple[str, ...] = ("claude",)
+    version_argv: tuple[str, ...] = ("--version",)
+    modes: tuple[str, ...] = HEADLESS
+    marks: tuple[str, ...] = ("CLAUDECODE", "CLAUDE_CODE_*", "CLAUDE_AGENT_SDK_VERSION", "AI_AGENT")
+    variables: tuple[str, ...] = VARIABLES
+
+    def plan(self, ask: Ask) -> Plan:
+        """Raises `ProviderError`; among others for `open` as root, which the CLI itself refuses
+        unless `IS_SANDBOX=1` says that the machine may be broken."""
+        prompt = prompt_bytes(self.name, ask)
+        if ask.approval_mode is ApprovalMode.OPEN and ask.superuser and ask.env.get("IS_SANDBOX") != "1":
+            raise ProviderError(
+                "unsupported",
+                "claude refuses the approval mode open as root: run the host as another user, or set "
+                "IS_SANDBOX=1 for this spawn if the machine is a sandbox",
+            )
+        argv = [required_executable(self.name, ask), "-p", "--output-format", "stream-json", "--verbose"]
+        argv += APPROVAL[ask.approval_mode]
+        if ask.model is not None:
+            argv += ["--model", value("model", ask.model)]
+        if ask.resume is not None:
+            argv += ["--resume", value("session id", ask.resume)]
+        elif ask.session_id is not None:
+            argv += ["--session-id", value("session id", ask.session_id)]
+        return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=defaults(ask, QUIET))
+
+    def parse_version(self, text: str) -> str | None:
+        """`2.1.197 (Claude Code)` → `2.1.197`."""
+        found = re.match(r"(\d+\.\d+\.\d+\S*) \(Claude Code\)", text.strip())
+        return found[1] if found else None
+
+    def reader(self) -> ClaudeReader:
+        return ClaudeReader()
+
+
+class ClaudeReader:
+    """`system/init`, then messages, then one `result` whose `is_error` counts: an API failure comes
+    with the subtype `success`, an interrupted run with exit code 0."""
+
+    def __init__(self) -> None:
+        self._lines = JsonLines()
+        self._outcome: Outcome | None = None
+
+    def feed(self, data: bytes) -> None:
+        for event in self._lines.feed(data):
+            if event.get("type") == "system" and event.get("subtype") == "init":
+                self._outcome = Outcome(session_id=text_of(event, "session_id"), ready=True)
+            elif event.get("type") == "result":
+                self._finish(event)
+
+    def _finish(self, event: Event) -> None:
+        text, subtype = text_of(event, "result"), text_of(event, "subtype") or "unknown"
+        failed = event.get("is_error") is True or subtype.startswith("error")
+        errors = event.get("errors")
+        said = "; ".join(e for e in errors if isinstance(e, str)) if isinstance(errors, list) else ""
+        known = self._outcome or Outcome()
+        self._outcome = replace(
+            known,
+            session_id=text_of(event, "session_id") or known.session_id,
+            ready=True,
+            text=clip(text) if text is not None and not failed else None,
+            error=clip(text or said or subtype) if failed else None,
+            finished=True,
+        )
+
+    def outcome(self) -> Outcome | None:
+        return self._outcome
+
+
+PROVIDER = Claude()

@@ -1,0 +1,142 @@
+"""Gemini CLI, headless: stdin with `-o stream-json`. Flags as run with 0.61.0."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+
+from spawners.launch import Stdin
+from spawners.providers.base import MAX_TEXT, ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
+from spawners.providers.headless import HEADLESS, defaults, prompt_bytes, required_executable, value
+from spawners.providers.jsonlines import Event, JsonLines, inner, text_of
+
+__all__ = ["PROVIDER", "Gemini", "GeminiReader"]
+
+APPROVAL = {
+    ApprovalMode.READ_ONLY: ("--approval-mode", "plan"),
+    ApprovalMode.GUARDED: ("--approval-mode", "auto_edit"),
+    ApprovalMode.OPEN: ("--approval-mode", "yolo"),
+}
+
+POLICY_FILE = "gemini-policy.toml"
+GUARDED_POLICY = b"""\
+[[rule]]
+toolName = "run_shell_command"
+commandPrefix = "git"
+decision = "allow"
+priority = 500
+"""
+"""Without a rule that allows some command, a headless gemini has no shell tool at all."""
+
+MAX_STDIN = 8 * 1024 * 1024
+"""gemini cuts off what is longer, with no more than a warning (`MAX_STDIN_SIZE` in its source)."""
+
+ENVIRONMENT = {"GEMINI_CLI_NO_RELAUNCH": "true"}
+"""One process instead of two: the launcher ignores SIGINT and SIGTERM and leaves orphans behind."""
+
+QUIET = {"GEMINI_TELEMETRY_ENABLED": "false"}
+
+VARIABLES = (
+    *("GEMINI_API_KEY", "GEMINI_MODEL", "GEMINI_CLI_HOME", "GEMINI_SYSTEM_MD", "GEMINI_TELEMETRY_ENABLED"),
+    *("GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL", "GOOGLE_GENAI_USE_VERTEXAI"),
+    *("GOOGLE_GENAI_USE_GCA", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
+    "GOOGLE_APPLICATION_CREDENTIALS",
+)
+
+
+class Gemini:
+    """The prompt goes in by stdin.
+
+    `--skip-trust` is always given: gemini would else exit with 55 in any folder that nobody has
+    trusted in its TUI. It means that the folder's own `.gemini` settings count, as they do for
+    claude; which folders agents may be started in is the host's policy.
+    """
+
+    name = "gemini"
+    binaries: tuple[str, ...] = ("gemini",)
+    version_argv: tuple[str, ...] = ("--version",)
+    modes: tuple[str, ...] = HEADLESS
+    marks: tuple[str, ...] = ("GEMINI_CLI", "GEMINI_CLI_*")
+    variables: tuple[str, ...] = VARIABLES
+
+    def plan(self, ask: Ask) -> Plan:
+        """Raises `ProviderError`; among others for a prompt that gemini would cut."""
+        prompt = prompt_bytes(self.name, ask)
+        if len(prompt) > MAX_STDIN:
+            raise ProviderError(
+                "unsupported", f"gemini reads no more than {MAX_STDIN} bytes of prompt; shorten it"
+            )
+        argv = [required_executable(self.name, ask), "-o", "stream-json", "--skip-trust"]
+        argv += APPROVAL[ask.approval_mode]
+        files: dict[str, bytes] = {}
+        if ask.approval_mode is ApprovalMode.GUARDED:
+            files[POLICY_FILE] = GUARDED_POLICY
+            argv += ["--policy", os.path.join(ask.state_dir, POLICY_FILE)]
+        if ask.model is not None:
+            argv += ["-m", value("model", ask.model)]
+        if ask.resume is not None:
+            argv += ["--resume", value("session id", ask.resume)]
+        elif ask.session_id is not None:
+            argv += ["--session-id", value("session id", ask.session_id)]
+        env = ENVIRONMENT | defaults(ask, QUIET)
+        return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, files=files)
+
+    def parse_version(self, text: str) -> str | None:
+        """`0.61.0`, on a line of its own."""
+        found = re.search(r"^\d+\.\d+\.\d+\S*$", text, re.MULTILINE)
+        return found[0] if found else None
+
+    def reader(self) -> GeminiReader:
+        return GeminiReader()
+
+
+class GeminiReader:
+    """`init`, then messages in pieces and tool calls, then one `result` with a `status`.
+
+    The answer is what the assistant said after its last tool call. An `error` event may be a
+    warning: it counts until a `result` says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._lines = JsonLines()
+        self._outcome: Outcome | None = None
+        self._said: list[str] = []
+        self._length = 0
+
+    def feed(self, data: bytes) -> None:
+        for event in self._lines.feed(data):
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        known = self._outcome or Outcome()
+        match event.get("type"):
+            case "init":
+                self._outcome = replace(known, session_id=text_of(event, "session_id"), ready=True)
+            case "message" if event.get("role") == "assistant":
+                self._say(text_of(event, "content") or "")
+            case "tool_use":
+                self._said.clear()
+                self._length = 0
+            case "error":
+                self._outcome = replace(known, error=clip(text_of(event, "message") or "unknown error"))
+            case "result":
+                self._finish(event, known)
+
+    def _say(self, piece: str) -> None:
+        if self._length <= MAX_TEXT:
+            self._said.append(piece)
+            self._length += len(piece)
+
+    def _finish(self, event: Event, known: Outcome) -> None:
+        error = None
+        if event.get("status") != "success":
+            error = clip(text_of(inner(event, "error"), "message") or known.error or "the turn failed")
+        text = clip("".join(self._said)) or None
+        self._outcome = replace(known, text=text, error=error, finished=True)
+
+    def outcome(self) -> Outcome | None:
+        return self._outcome
+
+
+PROVIDER = Gemini()

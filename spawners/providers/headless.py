@@ -1,0 +1,59 @@
+"""What the headless CLIs have in common: the checks on an ask, before any flag is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spawners.providers.base import Ask, ProviderError
+
+__all__ = ["HEADLESS", "defaults", "prompt_bytes", "required_executable", "value"]
+
+HEADLESS = ("headless",)
+"""Modes of a CLI that has only its headless form here yet."""
+
+
+def prompt_bytes(name: str, ask: Ask) -> bytes:
+    """The prompt as the exact bytes for stdin.
+
+    Raises `ProviderError`: another mode, argv or stdin given, no prompt, a blank one (the CLIs
+    refuse it), a NUL or a lone surrogate (which no CLI would get unchanged).
+    """
+    if ask.mode not in HEADLESS:
+        raise ProviderError("unsupported", f"{name} cannot run in mode {ask.mode} yet; use headless")
+    if ask.argv is not None:
+        raise ProviderError("invalid", f"{name} takes a prompt, not argv; use the provider command for argv")
+    if ask.stdin is not None or ask.stdin_live:
+        raise ProviderError("invalid", f"{name} reads its prompt from stdin; leave stdin out")
+    if ask.prompt is None or not ask.prompt.strip():
+        raise ProviderError("invalid", f"{name} needs a prompt that is not blank")
+    if "\0" in ask.prompt:
+        raise ProviderError("invalid", "the prompt holds a NUL character; take it out")
+    try:
+        return ask.prompt.encode()
+    except UnicodeEncodeError as error:
+        raise ProviderError(
+            "invalid", f"the prompt is not valid Unicode at character {error.start}"
+        ) from None
+
+
+def required_executable(name: str, ask: Ask) -> str:
+    """The CLI's absolute path. Raises `ProviderError` (`unsupported`) if it is not installed."""
+    if ask.executable is None:
+        raise ProviderError(
+            "unsupported",
+            f"{name} is not installed on this host: install it so that a new terminal finds `{name}`, "
+            "then run `muster providers`",
+        )
+    return ask.executable
+
+
+def value(what: str, text: str) -> str:
+    """`text` as the value of an option. Raises `ProviderError` if a CLI could take it for a flag."""
+    if not text or text.startswith("-") or not text.isprintable() or any(c.isspace() for c in text):
+        raise ProviderError("invalid", f"{text!r} is no {what}")
+    return text
+
+
+def defaults(ask: Ask, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Those of `wanted` that the ask's environment does not set itself."""
+    return {name: text for name, text in wanted.items() if name not in ask.env}
