@@ -1,0 +1,62 @@
+"""The host's database: durable, private, and clear about what it cannot do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.commands import CommandLog
+from orchestrator.store.database import SCHEMA, Database, DatabaseUnusable
+from orchestrator.store.facts import Facts
+from relay.wire.commands import CommandAck, Outcome
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "host.db"
+    Database(str(path))
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "host.db"
+    Database(str(path)).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version={len(SCHEMA) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseUnusable, match="newer Muster"):
+        Database(str(path))
+    assert path.read_bytes() == before
+
+
+def test_what_is_not_a_database_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "host.db"
+    path.write_text("this is a note, not a database " * 100)
+    with pytest.raises(DatabaseUnusable, match=r"host\.db"):
+        Database(str(path))
+
+
+def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "host.db"))
+    facts = Facts(database)
+    with pytest.raises(RuntimeError), database.transaction():
+        facts.set("a", "1")
+        raise RuntimeError
+    assert facts.get("a") is None
+    facts.set("a", "2")
+    assert facts.get("a") == "2"
+
+
+def test_a_command_is_taken_once(tmp_path: Path) -> None:
+    log = CommandLog(Database(str(tmp_path / "host.db")))
+    assert log.take("7:100")
+    assert not log.take("7:100")
+    assert log.take("7:101"), "the same number from another relay is another command"
+    assert log.answer("7:100") is None
+    log.settle("7:100", CommandAck(instance_id="i", epoch=1, outcome=Outcome.DONE))
+    answer = log.answer("7:100")
+    assert answer is not None
+    assert answer.outcome is Outcome.DONE

@@ -1,0 +1,105 @@
+"""A host refuses by name of the rule, whatever the relay says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import Policy
+from orchestrator.policy import check_request, confine, timeout_ms
+from relay.wire.agents import SpawnRequest
+from relay.wire.errors import ApiError, Code
+
+
+def refused(
+    policy: Policy, request: SpawnRequest, *, running: int = 0, remote: bool = False, draining: bool = False
+) -> str:
+    with pytest.raises(ApiError) as error:
+        check_request(policy, request, running=running, remote=remote, draining=draining)
+    assert error.value.code is Code.POLICY_REFUSED
+    return str(error.value.details["rule"])
+
+
+REQUEST = SpawnRequest(argv=["true"], approval_mode="open", env={"FOO": "1"})
+
+
+def test_the_default_allows_the_ordinary() -> None:
+    check_request(Policy(), REQUEST, running=0, remote=True, draining=False)
+
+
+def test_each_rule_is_named() -> None:
+    assert refused(Policy(providers=["claude"]), REQUEST) == "policy.providers"
+    assert refused(Policy(env_allow=["BAR", "X_*"]), REQUEST) == "policy.env_allow"
+    assert refused(Policy(approval_max="guarded"), REQUEST) == "policy.approval_max"
+    assert refused(Policy(max_agents=2), REQUEST, running=2) == "policy.max_agents"
+    assert refused(Policy(remote_spawns="deny"), REQUEST, remote=True) == "policy.remote_spawns"
+    assert refused(Policy(), REQUEST, draining=True) == "drain"
+
+
+def test_no_spawn_can_pose_as_another_agent() -> None:
+    assert (
+        refused(Policy(), SpawnRequest(argv=["true"], env={"MUSTER_AGENT_ID": "ag-0"})) == "policy.env_allow"
+    )
+
+
+def test_patterns_match_whole_names() -> None:
+    check_request(Policy(env_allow=["F*"]), REQUEST, running=0, remote=False, draining=False)
+    assert refused(Policy(env_allow=["FO"]), REQUEST) == "policy.env_allow"
+
+
+def test_an_unknown_approval_mode_is_a_mistake_and_not_a_refusal() -> None:
+    with pytest.raises(ApiError) as error:
+        check_request(
+            Policy(), SpawnRequest(argv=["x"], approval_mode="yolo"), running=0, remote=False, draining=False
+        )
+    assert error.value.code is Code.INVALID
+
+
+def test_a_symlink_does_not_lead_out_of_the_base(tmp_path: Path) -> None:
+    base, outside = tmp_path / "base", tmp_path / "outside"
+    base.mkdir()
+    outside.mkdir()
+    (base / "door").symlink_to(outside)
+    policy = Policy(base_dirs=[str(base)])
+    assert confine(policy, "sub/..", str(base)) == str(base)
+    for way_out in ("door", "..", str(outside), "/"):
+        with pytest.raises(ApiError) as error:
+            confine(policy, way_out, str(base))
+        assert error.value.details["rule"] == "policy.base_dirs"
+
+
+def test_a_base_that_is_itself_a_symlink_works(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    assert confine(Policy(base_dirs=[str(link)]), str(link), "/") == str(real)
+
+
+def test_a_name_that_begins_alike_is_not_inside(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base-2").mkdir()
+    with pytest.raises(ApiError):
+        confine(Policy(base_dirs=[str(tmp_path / "base")]), str(tmp_path / "base-2"), "/")
+
+
+def test_a_cwd_must_be_a_folder_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for cwd, words in (
+        (str(tmp_path / "nowhere"), "No such file"),
+        (str(tmp_path / "file"), "not a folder"),
+        ("a\0b", "NUL"),
+    ):
+        with pytest.raises(ApiError, match=words) as error:
+            confine(Policy(), cwd, os.sep)
+        assert error.value.code is Code.CWD_INVALID
+
+
+def test_the_longest_life_is_given_to_those_who_ask_for_none() -> None:
+    assert timeout_ms(Policy(), None) is None
+    assert timeout_ms(Policy(timeout_max=60), None) == 60_000
+    assert timeout_ms(Policy(timeout_max=60), 5_000) == 5_000
+    with pytest.raises(ApiError) as error:
+        timeout_ms(Policy(timeout_max=60), 61_000)
+    assert error.value.details["rule"] == "policy.timeout_max"
