@@ -53,7 +53,9 @@ async def children(session: Session, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 255])
-async def test_an_exit_code_is_reported_as_it_was(spawner: KeeperSpawner, scripted: Scripted, code: int) -> None:
+async def test_an_exit_code_is_reported_as_it_was(
+    spawner: KeeperSpawner, scripted: Scripted, code: int
+) -> None:
     ended = await (await spawner.spawn(scripted(f"exit:{code}"))).wait()
 
     assert (ended.code, ended.signal, ended.ended_by, ended.oom) == (code, None, None, "")
@@ -61,7 +63,9 @@ async def test_an_exit_code_is_reported_as_it_was(spawner: KeeperSpawner, script
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGPIPE])
-async def test_a_signal_is_reported_as_that_signal(spawner: KeeperSpawner, scripted: Scripted, number: int) -> None:
+async def test_a_signal_is_reported_as_that_signal(
+    spawner: KeeperSpawner, scripted: Scripted, number: int
+) -> None:
     ended = await (await spawner.spawn(scripted(f"die:{int(number)}"))).wait()
 
     assert (ended.code, ended.signal, ended.ended_by, ended.oom) == (None, number, None, "")
@@ -88,7 +92,9 @@ async def test_identity_is_the_programs_own_process(spawner: KeeperSpawner, scri
 # ---- what cannot be executed
 
 
-async def test_an_unknown_program_fails_with_the_path_searched(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_an_unknown_program_fails_with_the_path_searched(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     launch = scripted(argv=("no-such-program",), env={"PATH": "/nonexistent:/usr/bin:/dev/null"})
     with pytest.raises(SpawnFailed, match="no-such-program") as failure:
         await spawner.spawn(launch)
@@ -130,14 +136,18 @@ async def test_a_script_whose_interpreter_is_missing_is_explained(
     assert failure.value.errno == errno.ENOENT
 
 
-async def test_a_missing_directory_is_named(spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path) -> None:
+async def test_a_missing_directory_is_named(
+    spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path
+) -> None:
     with pytest.raises(SpawnFailed, match="/gone") as failure:
         await spawner.spawn(scripted("sleep", cwd=str(tmp_path / "gone")))
 
     assert failure.value.errno == errno.ENOENT
 
 
-async def test_an_argument_list_that_is_too_long_is_explained(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_an_argument_list_that_is_too_long_is_explained(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     with pytest.raises(SpawnFailed, match="stdin") as failure:
         await spawner.spawn(scripted(argv=("true", "x" * 3 * MIB), env={"PATH": "/usr/bin:/bin"}))
 
@@ -145,7 +155,8 @@ async def test_an_argument_list_that_is_too_long_is_explained(spawner: KeeperSpa
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"argv": ()}, {"argv": ("",)}, {"agent_id": "../x"}, {"leftovers": "maybe"}, {"argv": ("a\0b",)}]
+    "wrong",
+    [{"argv": ()}, {"argv": ("",)}, {"agent_id": "../x"}, {"leftovers": "maybe"}, {"argv": ("a\0b",)}],
 )
 async def test_nonsense_is_refused_and_leaves_nothing(
     spawner: KeeperSpawner, scripted: Scripted, wrong: dict[str, object]
@@ -180,7 +191,9 @@ async def test_the_program_gets_exactly_its_environment_directory_and_three_file
     assert told[3] == "0 /dev/null"
 
 
-async def test_signals_start_at_their_defaults_and_unblocked(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_signals_start_at_their_defaults_and_unblocked(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     status = (await everything(await spawner.spawn(scripted(argv=("cat", "/proc/self/status"))))).decode()
     masks = dict(line.split(":\t") for line in status.splitlines() if line.startswith("Sig"))
 
@@ -352,7 +365,9 @@ async def test_output_from_an_offset_in_the_middle(spawner: KeeperSpawner, scrip
     assert b"".join(p.data for p in pieces if isinstance(p, Chunk)) == whole[middle:]
 
 
-async def test_two_followers_and_one_that_gave_up(spawner: KeeperSpawner, scripted: Scripted, fifo: Path) -> None:
+async def test_two_followers_and_one_that_gave_up(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
     session = await spawner.spawn(scripted("print:one", f"await:{fifo}", "print:two"))
     assert await lines(session, 1) == ["one"]
     following = [asyncio.ensure_future(everything(session)) for _ in range(2)]
@@ -440,7 +455,9 @@ async def test_a_stopped_agent_can_be_stopped(spawner: KeeperSpawner, scripted: 
     assert ended.stop.stage == "interrupt"
 
 
-async def test_an_agent_that_ended_by_itself_was_not_stopped(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_an_agent_that_ended_by_itself_was_not_stopped(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     session = await spawner.spawn(scripted("exit:4"))
     await session.wait()
 
@@ -458,7 +475,9 @@ async def test_signal_reaches_the_program(spawner: KeeperSpawner, scripted: Scri
         await session.signal(signal.SIGUSR1)
 
 
-async def test_a_signal_number_that_does_not_exist_is_an_error(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_a_signal_number_that_does_not_exist_is_an_error(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     session = await spawner.spawn(scripted("sleep"))
     with pytest.raises(SpawnerError):
         await session.signal(4711)
@@ -496,7 +515,9 @@ async def test_kept_leftovers_live_on_and_their_output_is_kept(
     assert await everything(session) == b"up\nchild %d\n" % child
 
 
-async def test_kept_leftovers_without_our_pipes_hold_nothing_up(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_kept_leftovers_without_our_pipes_hold_nothing_up(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     session = await spawner.spawn(scripted("quiet-child", "exit:0", leftovers="keep"))
     ended = await asyncio.wait_for(session.wait(), 20)
     (child,) = await children(session, 1)
@@ -515,7 +536,9 @@ async def test_the_timeout_ends_the_agent_and_says_so(spawner: KeeperSpawner, sc
     assert ended.at_ms - ended.started_ms >= 200
 
 
-async def test_an_agent_that_ends_in_time_has_not_timed_out(spawner: KeeperSpawner, scripted: Scripted) -> None:
+async def test_an_agent_that_ends_in_time_has_not_timed_out(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
     assert (await (await spawner.spawn(scripted("exit:0", timeout_s=60))).wait()).ended_by is None
 
 
@@ -559,5 +582,3 @@ async def test_a_running_agent_is_not_forgotten_and_an_ended_one_leaves_nothing(
     with pytest.raises(SessionLost) as lost:
         await spawner.reattach(session.ref)
     assert lost.value.kind == "unknown"
-
-

@@ -1,0 +1,214 @@
+"""The plans of the providers, run by the real CLIs against a stub model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from stub_fixtures import StubModel
+
+from spawners.providers.base import ApprovalMode, Ask, Outcome
+from spawners.providers.registry import BUILTIN
+
+CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini")]
+TURN_S = 40
+"""Far above the one or two seconds of a turn, so that a busy machine does not matter."""
+
+
+@dataclass
+class Ran:
+    code: int
+    outcome: Outcome | None
+    stderr: str
+
+
+class Running:
+    """One CLI, started from its plan as the keeper would: whole stdin, then end of file."""
+
+    def __init__(self, process: asyncio.subprocess.Process, provider: str, stdin: bytes) -> None:
+        self.process = process
+        self._reader = BUILTIN.get(provider).reader()
+        self._stdin = stdin
+
+    async def end(self) -> Ran:
+        out, err = await asyncio.wait_for(self.process.communicate(self._stdin), TURN_S)
+        for start in range(0, len(out), 1000):
+            self._reader.feed(out[start : start + 1000])
+        assert self.process.returncode is not None
+        return Ran(self.process.returncode, self._reader.outcome(), err.decode(errors="replace"))
+
+
+@contextlib.asynccontextmanager
+async def started(ask: Ask, provider: str, model: StubModel) -> AsyncIterator[Running]:
+    plan = BUILTIN.get(provider).plan(ask)
+    for name, content in plan.files.items():
+        Path(ask.state_dir, name).write_bytes(content)
+    process = await asyncio.create_subprocess_exec(
+        *model.prefix,
+        *plan.argv,
+        cwd=ask.cwd,
+        env=plan.environment(ask.env),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield Running(process, provider, plan.stdin.data)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def run(ask: Ask, provider: str, model: StubModel) -> Ran:
+    async with started(ask, provider, model) as running:
+        return await running.end()
+
+
+@pytest.fixture
+def ask(model: StubModel, home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Ask:
+    """An ask for the CLI the test is parametrized with; a model is named because gemini's `auto` asks one."""
+    provider = request.node.callspec.params["provider"]
+    work, state = tmp_path / "work", tmp_path / "state"
+    work.mkdir()
+    state.mkdir()
+    host = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | model.environment(home)
+    return Ask(
+        mode="headless",
+        cwd=str(work),
+        env=BUILTIN.environment(BUILTIN.get(provider), host, {}),
+        state_dir=str(state),
+        executable=shutil.which(provider),
+        model={"codex": "stub-model", "gemini": "gemini-2.5-flash"}.get(provider),
+        superuser=os.geteuid() == 0,
+    )
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_a_turn_ends_with_the_model_s_answer_and_a_session_to_resume(
+    provider: str, ask: Ask, model: StubModel
+) -> None:
+    first = await run(replace(ask, prompt="NONCE=one"), provider, model)
+
+    assert first.code == 0, first.stderr
+    assert first.outcome is not None
+    assert first.outcome.session_id
+    assert (first.outcome.text, first.outcome.error, first.outcome.finished) == ("PONG one", None, True)
+
+    resumed = replace(ask, prompt="NONCE=two", resume=first.outcome.session_id)
+    second = await run(resumed, provider, model)
+
+    assert second.code == 0, second.stderr
+    assert second.outcome is not None
+    assert second.outcome.text == "PONG two"
+    assert "NONCE=one" in "".join((await model.request())["users"])
+
+
+PROMPTS = [
+    pytest.param("--help", id="leading-dash"),
+    pytest.param("-", id="dash"),
+    pytest.param('it\'s "quoted" $HOME `x` \\ %s', id="quotes"),
+    pytest.param("one\n\ntwo\r\n\tthree", id="lines"),
+    pytest.param("ünï 漢字 🙂 \u200d \x1b[31m \x07", id="unicode-and-controls"),
+    pytest.param("x" * 1_000_000, id="one-megabyte-of-a-line"),
+]
+
+
+@pytest.mark.parametrize("text", PROMPTS)
+@pytest.mark.parametrize("provider", CLIS)
+async def test_the_prompt_reaches_the_model_byte_for_byte(
+    provider: str, text: str, ask: Ask, model: StubModel
+) -> None:
+    prompt = f"{text}\nNONCE=exact"
+    ran = await run(replace(ask, prompt=prompt), provider, model)
+
+    assert ran.code == 0, ran.stderr
+    users = (await model.request())["users"]
+    assert any(prompt in said for said in users), users[-1][-300:]
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_read_only_changes_nothing(provider: str, ask: Ask, model: StubModel) -> None:
+    command = f"touch {ask.cwd}/made"
+    wanted = replace(ask, prompt=f"NONCE=ro RUN=<<{command}>>", approval_mode=ApprovalMode.READ_ONLY)
+    await run(wanted, provider, model)
+
+    assert os.listdir(ask.cwd) == []
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_open_runs_what_the_model_wants(provider: str, ask: Ask, model: StubModel) -> None:
+    env = {**ask.env, "IS_SANDBOX": "1"}
+    prompt = f"NONCE=open RUN=<<touch {ask.cwd}/made>>"
+    ran = await run(replace(ask, env=env, prompt=prompt, approval_mode=ApprovalMode.OPEN), provider, model)
+
+    assert ran.code == 0, ran.stderr
+    assert os.listdir(ask.cwd) == ["made"]
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask, model: StubModel) -> None:
+    ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider, model)
+
+    assert ran.code == 0, ran.stderr
+    assert ran.outcome is not None
+    assert "git version" in (ran.outcome.text or ""), ran
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_guarded_writes_nothing_outside_the_folder(
+    provider: str, ask: Ask, model: StubModel, home: Path
+) -> None:
+    outside = home / "made"
+    await run(replace(ask, prompt=f"NONCE=g RUN=<<touch {outside}>>"), provider, model)
+
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_a_refusal_of_the_model_is_the_error_of_the_run(
+    provider: str, ask: Ask, model: StubModel
+) -> None:
+    ran = await run(replace(ask, prompt="FAIL=400"), provider, model)
+
+    assert ran.code != 0
+    assert ran.outcome is not None
+    assert "stub failure" in (ran.outcome.error or ""), ran
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_a_version_is_read_from_what_the_cli_prints(provider: str, ask: Ask) -> None:
+    adapter = BUILTIN.get(provider)
+    process = await asyncio.create_subprocess_exec(
+        ask.executable or provider,
+        *adapter.version_argv,
+        env=dict(ask.env),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+
+    assert (adapter.parse_version(out.decode()) or "").count(".") == 2
+
+
+@pytest.mark.parametrize("provider", [pytest.param("claude", marks=pytest.mark.needs("claude"))])
+async def test_an_interrupted_turn_has_failed_although_its_exit_code_is_0(
+    provider: str, ask: Ask, model: StubModel
+) -> None:
+    async with started(replace(ask, prompt="NONCE=slow SLOW=60"), provider, model) as running:
+        ending = asyncio.create_task(running.end())
+        await model.request()
+        os.killpg(running.process.pid, signal.SIGINT)
+        ran = await ending
+
+    assert ran.code == 0
+    assert ran.outcome is not None
+    assert ran.outcome.error
