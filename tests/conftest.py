@@ -15,6 +15,12 @@ REQUIRE = "MUSTER_TEST_REQUIRE"
 """Names, separated by commas, that must be here: their absence fails instead of skipping. `all`: every one."""
 
 
+NPM = os.environ.get("MUSTER_TEST_NPM")
+"""A folder with `node_modules/.bin`: where to find the CLIs that are not on PATH."""
+if NPM:
+    os.environ["PATH"] += os.pathsep + os.path.join(NPM, "node_modules", ".bin")
+
+
 def _listens(variable: str, port: int) -> str:
     url = os.environ.get(variable, "")
     if not url:
