@@ -69,13 +69,12 @@ def confine(policy: Policy, cwd: str | None, default: str) -> str:
     A relative `cwd` counts from `default`. Raises `ApiError`: `cwd_invalid` if it is no folder that
     can be entered, `policy_refused` if it lies outside `base_dirs`.
     """
-    path = os.path.realpath(os.path.join(default, os.path.expanduser(cwd or "")))
     try:
+        path = os.path.realpath(os.path.join(default, os.path.expanduser(cwd or "")))
         mode = os.stat(path).st_mode
     except OSError as error:
         raise ApiError(
-            Code.CWD_INVALID,
-            f"cannot start in {cwd or path}: {error.strerror}; create it or give another cwd",
+            Code.CWD_INVALID, f"cannot start in {cwd or default}: {error.strerror}; create it or give another"
         ) from None
     except ValueError:
         raise ApiError(Code.CWD_INVALID, "a cwd cannot hold a NUL character") from None

@@ -1,0 +1,235 @@
+"""Real relays and daemons for tests: started as a user would, killed without asking, started again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from muster_processes import until
+
+from relay.wire import endpoints
+from relay.wire.agents import ENDED, ManagedAgent, SpawnRequest, StopRequest
+from relay.wire.client import Client, Unreachable
+from relay.wire.home import Home
+from relay.wire.queries import AgentListQuery, AgentQuery, OutputQuery
+
+READY_S = 20.0
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """The variables of one installation: nothing of the tester's own Muster, and no slow login shell."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    kept.update({name: os.environ[name] for name in os.environ if name.startswith("MUSTER_TEST_")})
+    return {**kept, "MUSTER_HOME": str(home), "SHELL": "/bin/sh", **extra}
+
+
+class Process:
+    """A Muster server under a home of its own."""
+
+    module: str
+
+    def __init__(self, home: Path, *options: str, **variables: str) -> None:
+        self.directory = home
+        self.options = options
+        self.variables = variables
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = home.parent / f"{home.name}-{self.module}.log"
+        home.mkdir(parents=True, exist_ok=True)
+        self.home = Home(str(home), str(home), str(home / "run"))
+
+    def start(self, *, wait: bool = True, **variables: str) -> None:
+        """Start it; return once it answers."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module, *self.options],
+                env=environment(self.directory, **self.variables, **variables),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+            )  # fmt: skip
+        if wait:
+            self.ready()
+
+    def ready(self) -> None:
+        process = self.process
+        assert process is not None
+
+        def answers() -> bool:
+            assert process.poll() is None, (
+                f"{self.module} exited with {process.returncode}: {self.log.read_text()}"
+            )
+            return self.answers()
+
+        until(answers, f"{self.module} to answer", READY_S)
+
+    def answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return client.call(endpoints.HEALTH, timeout_s=5).pid == self.pid
+        except (Unreachable, OSError):
+            return False
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def died(self, timeout_s: float = 30.0) -> int:
+        """Wait until it has ended by itself and return its exit code (negative: the signal)."""
+        assert self.process is not None
+        return self.process.wait(timeout_s)
+
+    def end(self) -> int:
+        """Ask it to end, and return its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Client]:
+        raise NotImplementedError
+
+
+class Caller:
+    """The calls that most tests make."""
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Client]:
+        raise NotImplementedError
+
+    def spawn(self, *argv: str, **fields: Any) -> ManagedAgent:
+        with self.client() as client:
+            return client.call(endpoints.SPAWN, SpawnRequest(argv=list(argv) or None, **fields)).agent
+
+    def get(self, reference: str, wait: str | None = None, timeout_s: float = 30.0) -> ManagedAgent:
+        query = AgentQuery(wait=wait, timeout_ms=int(timeout_s * 1000))
+        with self.client() as client:
+            path = {"id": reference}
+            return client.call(endpoints.GET_AGENT, path=path, query=query, timeout_s=timeout_s + 10)
+
+    def ended(self, reference: str, timeout_s: float = 30.0) -> ManagedAgent:
+        """The agent once it has ended."""
+        agent = self.get(reference, "ended", timeout_s)
+        assert agent.status in ENDED, f"{reference} is still {agent.status} after {timeout_s} s"
+        return agent
+
+    def agents(self, status: str = "all") -> dict[str, ManagedAgent]:
+        with self.client() as client:
+            query = AgentListQuery(status=status, limit=10_000)
+            return {agent.id: agent for agent in client.call(endpoints.LIST_AGENTS, query=query)}
+
+    def stop(self, reference: str, **fields: Any) -> ManagedAgent:
+        with self.client() as client:
+            client.call(endpoints.STOP_AGENT, StopRequest(**fields), path={"id": reference})
+        return self.ended(reference)
+
+    def output(self, reference: str, **fields: Any) -> bytes:
+        query = OutputQuery(**fields)
+        with (
+            self.client() as client,
+            client.stream(
+                endpoints.READ_OUTPUT, path={"id": reference}, query=query, read_timeout_s=60
+            ) as response,
+        ):
+            return b"".join(response.iter_bytes())
+
+
+class Host(Process, Caller):
+    """A daemon and its local API."""
+
+    module = "orchestrator"
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Client]:
+        client = Client(socket=self.home.daemon_socket)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def end_agents(self) -> None:
+        """Leave nothing behind, whatever state the test has left the daemon in."""
+        if self.process is None:
+            return
+        if self.process.poll() is None and self.answers():
+            with contextlib.suppress(Exception):
+                for agent_id in self.agents("live"):
+                    self.stop(agent_id, kill=True)
+            self.end()
+        elif self.process.poll() is None:
+            self.kill()
+        sweep(self.directory)
+
+
+class RelayServer(Process, Caller):
+    """A relay on a free port; `token` is its admin token until told otherwise."""
+
+    module = "relay"
+
+    def __init__(self, home: Path, *options: str, **variables: str) -> None:
+        super().__init__(home, *(options or ("--bind", "127.0.0.1:0")), **variables)
+        self.token: str | None = None
+
+    @property
+    def url(self) -> str:
+        record = self.home.read_record(self.home.relay_record)
+        return str(record["url"]) if record else "http://127.0.0.1:9"
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Client]:
+        client = Client(self.url, token=self.token or self.home.admin_token())
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def answers(self) -> bool:
+        record = self.home.read_record(self.home.relay_record)
+        if record is None or record.get("pid") != self.pid:
+            return False
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/api/health", timeout=5).is_success
+        return False
+
+    def host(self, host_id: str) -> Any:
+        with self.client() as client:
+            return client.call(endpoints.GET_HOST, path={"id": host_id})
+
+    def wait_for_host(self, host_id: str, status: str = "online", timeout_s: float = 20.0) -> None:
+        def there() -> bool:
+            with self.client() as client:
+                hosts = client.call(endpoints.LIST_HOSTS)
+            return any(host.id == host_id and host.status == status for host in hosts)
+
+        until(there, f"host {host_id} to be {status}", timeout_s)
+
+
+def sweep(home: Path) -> None:
+    """End every keeper and agent that belongs to `home`, as a test must that killed their daemon."""
+    mark = os.fsencode(str(home))
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes() + Path(f"/proc/{name}/environ").read_bytes()
+        except OSError:
+            continue
+        if mark in words:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(name), signal.SIGKILL)
