@@ -1,0 +1,119 @@
+"""`muster logs`: what an agent wrote."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.follow import await_status, follow, read
+from orchestrator.cli.output import say
+from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt
+from orchestrator.cli.run import STDERR, STDOUT, write_all
+from orchestrator.cli.target import Server, connect
+from orchestrator.cli.words import size
+from relay.wire.agents import Status
+from relay.wire.endpoints import GET_AGENT
+from relay.wire.output import Frame, Kind
+from relay.wire.queries import OutputQuery
+
+__all__ = ["command", "last_lines"]
+
+FIRST_LOOK = 64 * 1024
+"""Bytes asked for at first to find the last lines in; four times as many when they hold too few."""
+
+
+class Stream(enum.StrEnum):
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+def command(
+    agent: AgentArg,
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
+    tail: Annotated[
+        int | None, typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.")
+    ] = None,
+    stream: Annotated[Stream | None, typer.Option(help="Only this one. Default: both, merged.")] = None,
+    offset: Annotated[int | None, typer.Option(min=0, help="From this byte of all its output.")] = None,
+    relay_wide: RelayOpt = False,
+    host: HostOpt = None,
+) -> None:
+    """Print an agent's output: its stdout on stdout and its stderr on stderr, byte for byte."""
+    if tail is not None and offset is not None:
+        raise typer.BadParameter("give --tail or --offset, not both")
+    with connect(relay=relay_wide or host is not None) as server:
+        agent_id = server.call(GET_AGENT, path={"id": agent}).id
+        position = offset or 0
+        if tail is not None:
+            position = _print(last_lines(server, agent_id, tail, stream), stream, position)
+        elif not follow_on:
+            _print(read(server, agent_id, OutputQuery(offset=position)), stream, position)
+        if follow_on:
+            _await_start(server, agent_id)
+            _print(follow(server, agent_id, position), stream, position)
+
+
+def _await_start(server: Server, agent_id: str) -> None:
+    agent = server.call(GET_AGENT, path={"id": agent_id})
+    if agent.status is Status.QUEUED:
+        say(f"{agent_id} waits: {agent.reason or 'it has not been started yet'}")
+        await_status(server, agent_id, "running")
+
+
+def _print(frames: Iterator[Frame], stream: Stream | None, position: int) -> int:
+    """Write what is wanted of `frames` and return the offset behind the last of them."""
+    for frame in frames:
+        if frame.kind is Kind.GAP:
+            say(f"{size(frame.end - frame.offset)} of output are gone: the agent wrote more than is kept")
+        elif frame.data and _wanted(frame, stream):
+            write_all(STDERR if frame.kind is Kind.STDERR else STDOUT, frame)
+        if frame.kind not in (Kind.END, Kind.PAUSE, Kind.IDLE):
+            position = frame.end
+        elif frame.offset > position:
+            position = frame.offset
+    return position
+
+
+def _wanted(frame: Frame, stream: Stream | None) -> bool:
+    if frame.kind in (Kind.GAP, Kind.END, Kind.PAUSE, Kind.IDLE):
+        return False
+    return stream is None or (frame.kind is Kind.STDERR) == (stream is Stream.STDERR)
+
+
+def last_lines(server: Server, agent_id: str, lines: int, stream: Stream | None) -> Iterator[Frame]:
+    """Return the frames of the last `lines` lines as written by now, then the closing frame.
+
+    A line that has no end yet counts as one. Only as many bytes are read as these lines need.
+    """
+    look = FIRST_LOOK
+    while True:
+        frames = list(read(server, agent_id, OutputQuery(tail=look)))
+        held = sum(len(frame.data) for frame in frames if frame.kind is not Kind.GAP)
+        kept, found = _cut(frames, lines, stream)
+        if found or held < look:
+            return iter(kept)
+        look *= 4
+
+
+def _cut(frames: list[Frame], lines: int, stream: Stream | None) -> tuple[list[Frame], bool]:
+    """Return the frames from where the last `lines` lines begin, and whether that place was found."""
+    wanted = [index for index, frame in enumerate(frames) if frame.data and _wanted(frame, stream)]
+    left = lines
+    if wanted and not frames[wanted[-1]].data.endswith(b"\n"):
+        left -= 1
+    for index in reversed(wanted):
+        data = frames[index].data
+        end = len(data)
+        while (position := data.rfind(b"\n", 0, end)) >= 0:
+            if left == 0 or lines == 0:
+                return [_behind(frames[index], position + 1), *frames[index + 1 :]], True
+            left -= 1
+            end = position
+    return (frames, False) if lines else (frames[-1:], True)
+
+
+def _behind(frame: Frame, start: int) -> Frame:
+    return Frame(frame.offset + start, frame.kind, frame.data[start:])

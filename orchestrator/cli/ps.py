@@ -1,0 +1,76 @@
+"""`muster ps`: the agents of this host, or of all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.output import Column, print_json, table
+from orchestrator.cli.parameters import HostOpt, JsonOpt, RelayOpt
+from orchestrator.cli.target import connect
+from orchestrator.cli.words import age, state
+from relay.wire.agents import ManagedAgent
+from relay.wire.base import now_ms
+from relay.wire.endpoints import LIST_AGENTS
+from relay.wire.queries import AgentListQuery
+
+__all__ = ["command"]
+
+
+def command(
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also the agents that have ended.")] = False,
+    relay_wide: RelayOpt = False,
+    host: HostOpt = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="S[,S]", help="live, ended, all, or statuses by name.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Only agents of this label.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only agents with this tag.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only agents of this provider.")] = None,
+    json: JsonOpt = False,
+) -> None:
+    """List agents, newest first."""
+    query = AgentListQuery(
+        status=status or ("all" if everything else "live"),
+        orchestrator_id=host,
+        label=label,
+        tag=tag,
+        provider=provider,
+    )
+    with connect(relay=relay_wide or host is not None) as server:
+        agents = server.call(LIST_AGENTS, query=query)
+    if json:
+        print_json(agents)
+    elif agents:
+        _show(agents, hosts=len({agent.orchestrator_id for agent in agents}) > 1)
+    else:
+        print(
+            "no agents"
+            if query.status != "live"
+            else "no agents running; `muster ps --all` shows those that ended"
+        )
+
+
+def _show(agents: list[ManagedAgent], *, hosts: bool) -> None:
+    now = now_ms()
+    columns = [Column("ID"), Column("STATUS"), Column("AGE", right=True), Column("PROVIDER")]
+    columns += [Column("HOST", whole=False)] * hosts
+    columns += [Column("LABEL", whole=False), Column("WHAT", whole=False)]
+    rows = [
+        [
+            agent.id,
+            state(agent),
+            age(agent.started_at or agent.created_at, now),
+            agent.provider,
+            *([agent.orchestrator_id or "-"] * hosts),
+            agent.label or "",
+            agent.title,
+        ]
+        for agent in agents
+    ]
+    if not any(agent.label for agent in agents):
+        columns.pop(-2)
+        for row in rows:
+            row.pop(-2)
+    table(columns, rows)

@@ -1,0 +1,186 @@
+"""`muster run`: an agent as if it ran here: its output, its exit code, and ^C."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from types import FrameType
+from typing import Literal
+
+import typer
+
+from orchestrator.cli.failures import explain
+from orchestrator.cli.follow import await_status, follow
+from orchestrator.cli.output import say
+from orchestrator.cli.parameters import takes
+from orchestrator.cli.pump import pump_stdin
+from orchestrator.cli.spawning import SpawnOptions, build_request, open_server, submit
+from orchestrator.cli.target import Server
+from orchestrator.cli.verdict import exit_status, spawn_exit, spoken
+from orchestrator.cli.words import size
+from relay.wire.agents import ManagedAgent, SpawnRequest, Status, StopRequest
+from relay.wire.client import Unreachable
+from relay.wire.endpoints import STOP_AGENT
+from relay.wire.errors import ApiError
+from relay.wire.output import Frame, Kind
+
+__all__ = ["command", "write_all"]
+
+STDOUT, STDERR = 1, 2
+CLOSED_PIPE = 141
+"""128 + SIGPIPE: what a program exits with whose reader went away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    kind: Literal["signal", "spawned", "closed", "ended", "failed"]
+    number: int = 0
+    agent: ManagedAgent | None = None
+    error: Exception | None = None
+
+
+@takes(SpawnOptions)
+def command(ctx: typer.Context, options: SpawnOptions) -> None:
+    """Run an agent and follow it: its output, its exit code; ^C stops it.
+
+    Takes what `spawn` takes. Its stdin is closed unless --stdin gives it one; `--stdin -` sends
+    yours while it runs. Exits 124 after --timeout, 128+N when signal N killed it.
+    """
+    with open_server(options, ctx.obj) as server:
+        request = build_request(options, ctx.obj, server, streams_stdin=True)
+        run = _Run(server, request, streams_stdin=options.stdin == "-")
+        code = run.run()
+    sys.stdout.flush()
+    os._exit(code) if run.abandoned else sys.exit(code)
+
+
+class _Run:
+    """The main thread takes signals and decides; another one follows the agent and reports here."""
+
+    def __init__(self, server: Server, request: SpawnRequest, *, streams_stdin: bool) -> None:
+        self._server = server
+        self._request = request
+        self._streams_stdin = streams_stdin
+        self._events: SimpleQueue[_Event] = SimpleQueue()
+        self._agent: ManagedAgent | None = None
+        self._exit: int | None = None
+        self._interrupts = 0
+        self.abandoned = False
+        """Whether a thread may still be in the middle of something."""
+
+    def run(self) -> int:
+        """Return what to exit with, once the agent has ended and all its output is written."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._on_signal)
+        threading.Thread(target=self._follow, daemon=True).start()
+        while True:
+            event = self._events.get()
+            code = self._take(event)
+            if code is not None:
+                return code
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._events.put(_Event("signal", number=number))
+
+    def _take(self, event: _Event) -> int | None:
+        if event.kind == "signal":
+            return self._interrupt(128 + event.number)
+        if event.kind == "closed":
+            return self._interrupt(CLOSED_PIPE)
+        if event.kind == "spawned":
+            self._agent = event.agent
+            if self._interrupts:
+                self._stop(kill=self._interrupts > 1)
+            elif self._streams_stdin and event.agent:
+                threading.Thread(
+                    target=pump_stdin, args=(self._server.twin(), event.agent.id), daemon=True
+                ).start()
+            return None
+        self.abandoned = self._streams_stdin
+        if event.kind == "failed" and event.error is not None:
+            return self._fail(event.error)
+        assert event.agent is not None
+        return self._finish(event.agent)
+
+    def _interrupt(self, code: int) -> int | None:
+        """Stop the agent; the second time kill it, the third time leave."""
+        self._exit = self._exit or code
+        self._interrupts += 1
+        if self._interrupts > 2:
+            self.abandoned = True
+            say(f"left; {self._agent.id if self._agent else 'the agent, if it was started,'} may still run")
+            return self._exit
+        if self._agent is not None:
+            self._stop(kill=self._interrupts > 1)
+        return None
+
+    def _stop(self, *, kill: bool) -> None:
+        assert self._agent is not None
+        try:
+            with self._server.twin() as server:
+                body = StopRequest(kill=kill)
+                server.call(STOP_AGENT, body, path={"id": self._agent.id}, timeout_s=10.0)
+        except (ApiError, Unreachable) as error:
+            say(f"could not stop {self._agent.id}: {error}; ^C again tries harder")
+
+    def _fail(self, error: Exception) -> int:
+        code = explain(error)
+        refused = spawn_exit(error) if isinstance(error, ApiError) else None
+        return self._exit or refused or code
+
+    def _finish(self, agent: ManagedAgent) -> int:
+        if self._exit is not None:
+            if agent.exit and agent.exit.survivors:
+                say(f"{agent.id} was stopped, but these still live: {', '.join(agent.exit.survivors)}")
+            return self._exit
+        said = spoken(agent)
+        if said:
+            say(said)
+        return exit_status(agent)
+
+    def _follow(self) -> None:
+        try:
+            agent = submit(self._server, self._request).agent
+            self._events.put(_Event("spawned", agent=agent))
+            if agent.status is Status.QUEUED:
+                if agent.reason:
+                    say(f"{agent.id} waits: {agent.reason}")
+                agent = await_status(self._server, agent.id, "running") or agent
+            self._copy(agent.id)
+            ended = await_status(self._server, agent.id, "ended")
+            self._events.put(_Event("ended", agent=ended))
+        except Exception as error:  # noqa: BLE001 - the edge of a thread; the main one exits by it
+            self._events.put(_Event("failed", error=error))
+
+    def _copy(self, agent_id: str) -> None:
+        reader_is_there = True
+        for frame in follow(self._server, agent_id):
+            if frame.kind is Kind.GAP:
+                say(f"{size(frame.end - frame.offset)} of output are gone: the agent wrote more than is kept")
+                continue
+            try:
+                if frame.kind is Kind.STDERR:
+                    with suppress(BrokenPipeError):
+                        write_all(STDERR, frame)
+                elif reader_is_there:
+                    write_all(STDOUT, frame)
+            except BrokenPipeError:
+                reader_is_there = False
+                self._events.put(_Event("closed"))
+
+
+def write_all(descriptor: int, frame: Frame) -> None:
+    """Write a frame's bytes as they are, also to a pipe that somebody has set non-blocking."""
+    data = memoryview(frame.data)
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])

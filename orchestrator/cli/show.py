@@ -1,0 +1,104 @@
+"""`muster show`: everything that is known of one agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.cli.output import facts, print_json
+from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt
+from orchestrator.cli.target import connect
+from orchestrator.cli.words import age, because, clock, duration, plain, signal_name, size
+from relay.wire.agents import ExitFacts, ManagedAgent, Presence
+from relay.wire.base import now_ms
+from relay.wire.endpoints import GET_AGENT
+
+__all__ = ["command"]
+
+
+def command(
+    agent: AgentArg, relay_wide: RelayOpt = False, host: HostOpt = None, json: JsonOpt = False
+) -> None:
+    """Show one agent: its status, why it ended and on what evidence, its times, what it left behind."""
+    with connect(relay=relay_wide or host is not None) as server:
+        found = server.call(GET_AGENT, path={"id": agent})
+    if json:
+        print_json(found)
+        return
+    facts([*_identity(found), *_state(found), *_times(found), *_end(found)])
+    if found.cause and found.cause.output_tail:
+        print("last output:")
+        for line in found.cause.output_tail.splitlines():
+            print(f"  {plain(line)}")
+
+
+def _identity(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
+    yield "id", agent.id
+    yield "label", agent.label or ""
+    yield "what", agent.title
+    yield "provider", agent.provider + (f", model {agent.model}" if agent.model else "")
+    yield "mode", f"{agent.mode}, approval {agent.approval_mode}"
+    yield "host", agent.orchestrator_id or "none yet"
+    yield "cwd", agent.cwd or ""
+    yield "tags", ", ".join(agent.tags)
+    yield "environment", ", ".join(agent.env_keys)
+    yield "asked by", agent.requested_by or ""
+    yield "parent", agent.parent_id or ""
+
+
+def _state(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
+    yield "status", str(agent.status)
+    if agent.presence is Presence.UNKNOWN:
+        since = f" since {clock(agent.presence_since)}" if agent.presence_since else ""
+        yield "presence", f"unknown: its host is offline{since}"
+    if not agent.ended and agent.reason:
+        until = f", until {clock(agent.deadline_at)}" if agent.deadline_at else ""
+        yield "waiting", agent.reason + until
+    if agent.activity:
+        source = f" (from {agent.activity_source})" if agent.activity_source else ""
+        yield "activity", f"{agent.activity}{source}"
+    yield "attention", agent.attention or ""
+    if agent.pid and not agent.ended:
+        yield "pid", str(agent.pid)
+    if agent.cause:
+        yield "cause", f"{agent.cause.kind}: {because(agent.cause)}"
+    yield "result", agent.result or ""
+    yield "session", agent.provider_session_id or ""
+
+
+def _times(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
+    now = now_ms()
+    for name, at in (
+        ("created", agent.created_at),
+        ("started", agent.started_at),
+        ("ready", agent.ready_at),
+        ("stop asked", agent.stopping_at),
+        ("ended", agent.ended_at),
+    ):
+        if at:
+            yield name, f"{clock(at)} ({age(at, now)} ago)"
+    if agent.started_at and agent.ended_at:
+        yield "ran for", duration(agent.ended_at - agent.started_at)
+    if agent.timeout_ms:
+        yield "timeout", duration(agent.timeout_ms)
+
+
+def _end(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
+    end = agent.exit
+    if end is None:
+        return
+    yield "exit", _exit(end)
+    if end.stage:
+        yield "stopped by", f"{end.stage} was the last step that was needed"
+    yield "killed", ", ".join(end.killed)
+    yield "left behind", ", ".join(end.leftovers)
+    yield "survivors", ", ".join(end.survivors)
+    dropped = f", {size(end.dropped_bytes)} dropped" if end.dropped_bytes else ""
+    yield "output", size(end.output_bytes) + dropped
+    if end.max_rss_bytes or end.cpu_ms:
+        yield "used", f"{size(end.max_rss_bytes)} of memory at most, {duration(end.cpu_ms)} of processor time"
+
+
+def _exit(end: ExitFacts) -> str:
+    if end.signal is not None:
+        return f"killed by {signal_name(end.signal)}"
+    return "unknown" if end.exit_code is None else f"code {end.exit_code}"

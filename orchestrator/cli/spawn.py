@@ -1,0 +1,60 @@
+"""`muster spawn`: start an agent and say its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.failures import Exit
+from orchestrator.cli.follow import await_status
+from orchestrator.cli.output import print_json, say
+from orchestrator.cli.parameters import JsonOpt, takes
+from orchestrator.cli.spawning import SpawnOptions, build_request, open_server, submit
+from orchestrator.cli.verdict import spoken
+from orchestrator.cli.words import because
+from relay.wire.agents import ManagedAgent, Status
+
+__all__ = ["command"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SpawnOptions):
+    wait: Annotated[
+        str | None, typer.Option(metavar="running|ready|ended", help="Return only when it is.")
+    ] = None
+    json: JsonOpt = False
+
+
+@takes(Options)
+def command(ctx: typer.Context, options: Options) -> None:
+    """Start an agent and print its id.
+
+    Give a prompt and a --provider, or any command after --.
+    """
+    if options.wait not in (None, "running", "ready", "ended"):
+        raise typer.BadParameter(f"{options.wait!r} is none of running, ready, ended", param_hint="--wait")
+    with open_server(options, ctx.obj) as server:
+        agent = submit(server, build_request(options, ctx.obj, server)).agent
+        if options.wait:
+            agent = await_status(server, agent.id, options.wait) or agent
+    if options.json:
+        print_json(agent)
+    else:
+        host = f" on {agent.orchestrator_id}" if agent.orchestrator_id else ""
+        print(f"{agent.id} {agent.status}{host}")
+        if agent.status is Status.QUEUED and agent.reason:
+            say(f"waiting: {agent.reason}")
+    _report(agent, waited=options.wait is not None)
+
+
+def _report(agent: ManagedAgent, *, waited: bool) -> None:
+    """Say what went wrong and exit by it. An agent that failed after it ran counts only if it was awaited."""
+    if agent.status is Status.REJECTED:
+        say(f"refused: {because(agent.cause)}" if agent.cause else "refused")
+        raise typer.Exit(Exit.REFUSED)
+    never_ran = agent.ended and agent.started_at is None
+    if agent.ended and agent.status is not Status.SUCCEEDED and (waited or never_ran):
+        say(spoken(agent) or f"{agent.id} {agent.status}: {because(agent.cause) if agent.cause else ''}")
+        raise typer.Exit(Exit.FAILED)

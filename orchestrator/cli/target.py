@@ -1,0 +1,206 @@
+"""Whom a command talks to: this host's daemon or the relay; and how to find it again when it went away."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from orchestrator.config import Config
+from relay.wire.client import Client, Unreachable
+from relay.wire.endpoints import Endpoint
+from relay.wire.home import Home
+
+__all__ = ["Server", "answers", "connect", "daemon_answers", "relay_token", "relay_url"]
+
+Res = TypeVar("Res")
+
+PROBE_S = 2.0
+PAUSE_S = 0.05
+PAUSE_MAX_S = 1.0
+
+
+def daemon_answers(home: Home) -> bool:
+    """Return whether a daemon accepts connections on this home's socket (Windows: its port)."""
+    if not hasattr(socket, "AF_UNIX"):
+        record = home.read_record(home.host_record) or {}
+        return answers("127.0.0.1", int(record.get("port", 0)))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_S)
+        try:
+            probe.connect(home.daemon_socket)
+        except OSError:
+            return False
+        return True
+
+
+def answers(host: str, port: int) -> bool:
+    """Return whether anything listens there."""
+    try:
+        socket.create_connection((host, port), timeout=PROBE_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def relay_url(home: Home, config: Config) -> str | None:
+    """Return the configured relay, else the embedded one that this home has started, else None."""
+    if config.relay.url:
+        return config.relay.url.rstrip("/")
+    record = home.read_record(home.relay_record)
+    url = record.get("url") if record else None
+    return url if isinstance(url, str) else None
+
+
+def relay_token(home: Home, config: Config, url: str) -> str | None:
+    """Return the token for the relay at `url`.
+
+    The embedded relay's own token goes to this machine only, never to a relay elsewhere.
+    """
+    if config.relay.token:
+        return config.relay.token
+    return home.admin_token() if _is_loopback(url) else None
+
+
+def _is_loopback(url: str) -> bool:
+    name = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    kind: Literal["daemon", "relay"]
+    where: str
+
+
+def _locate(home: Home, config: Config, *, relay: bool) -> _Address | None:
+    if not relay and daemon_answers(home):
+        return _Address("daemon", home.daemon_socket)
+    url = relay_url(home, config)
+    return _Address("relay", url) if url else None
+
+
+def _daemon_client(home: Home) -> Client:
+    if hasattr(socket, "AF_UNIX"):
+        return Client(socket=home.daemon_socket)
+    record = home.read_record(home.host_record) or {}
+    return Client(f"http://127.0.0.1:{record.get('port', 0)}", token=record.get("token"))
+
+
+class Server:
+    """An open line to the daemon or the relay. `kind` says which of them answers.
+
+    Calls raise `ApiError` for a refusal and `Unreachable` when nobody answered; after the latter
+    `come_back` waits and finds it again, starting a daemon that crashed where `may_start`.
+    """
+
+    def __init__(self, home: Home, config: Config, address: _Address, *, may_start: bool = False) -> None:
+        self.home = home
+        self.config = config
+        self.may_start = may_start
+        self._pause = PAUSE_S
+        self._open(address)
+
+    def _open(self, address: _Address) -> None:
+        self._address = address
+        self.kind = address.kind
+        if address.kind == "daemon":
+            self._client = _daemon_client(self.home)
+        else:
+            token = relay_token(self.home, self.config, address.where)
+            self._client = Client(address.where, token=token)
+
+    @property
+    def name(self) -> str:
+        """Who this is, for messages."""
+        return "this host's daemon" if self.kind == "daemon" else f"the relay at {self._address.where}"
+
+    @property
+    def client(self) -> Client:
+        return self._client
+
+    def call(self, endpoint: Endpoint[Res], body: Any = None, **options: Any) -> Res:
+        """Call as `Client.call`; the error of a failed connection says what to do."""
+        try:
+            result = self._client.call(endpoint, body, **options)
+        except Unreachable as error:
+            raise Unreachable(f"{error}; {self.advice}") from error
+        self._pause = PAUSE_S
+        return result
+
+    @property
+    def advice(self) -> str:
+        if self.kind == "daemon":
+            return "`muster doctor` says what is wrong with this host"
+        return "is the relay running, and relay.url right (`muster config get relay.url`)?"
+
+    def come_back(self, *, insist: bool = False) -> None:
+        """Wait a little longer than the last time, and look for the server again. Never raises `Unreachable`.
+
+        A daemon that was shut down on purpose stays so unless `insist`.
+        """
+        time.sleep(self._pause)
+        self._pause = min(self._pause * 2, PAUSE_MAX_S)
+        if self.kind == "daemon":
+            if self.may_start and (insist or self.crashed) and not daemon_answers(self.home):
+                from orchestrator.cli.processes import start
+
+                start(self.home, self.config, wait_for_relay=False)
+            return
+        address = _locate(self.home, self.config, relay=True)
+        if address and address != self._address:
+            self._client.close()
+            self._open(address)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the daemon left its record behind, as it does not when it is shut down on purpose."""
+        return os.path.exists(self.home.host_record)
+
+    def settled(self) -> None:
+        """Note that the server answers again: the next outage starts with a short wait."""
+        self._pause = PAUSE_S
+
+    def twin(self) -> Server:
+        """Return a second line to the same server, for another thread."""
+        return Server(self.home, self.config, self._address, may_start=self.may_start)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+
+def connect(*, relay: bool = False, start: Callable[[Home, Config], object] | None = None) -> Server:
+    """Return the server that a command is to talk to.
+
+    With `relay` it is the relay; else this host's daemon if one runs, else the relay. `start` is
+    called when nothing that can run an agent here is there. Raises `Unreachable` that says what to
+    start, and `ConfigError`.
+    """
+    home = Home.from_environment()
+    config = Config.load(home)
+    address = _locate(home, config, relay=relay)
+    embedded = address is not None and address.kind == "relay" and not config.relay.url
+    if start is not None and (address is None or (embedded and not daemon_answers(home))):
+        start(home, config)
+        address = _locate(home, config, relay=relay)
+    if address is None:
+        raise Unreachable(
+            "no relay is known: `muster config set relay.url URL`, or start one here: `muster up`"
+            if relay
+            else "nothing is running here: `muster up`"
+        )
+    return Server(home, config, address, may_start=start is not None)
