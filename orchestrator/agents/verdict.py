@@ -64,6 +64,9 @@ def _judge(ended: Exit, timeout_ms: int | None, provider_error: str | None) -> t
     if ended.ended_by == "timeout":
         after = f" after {timeout_ms / 1000:g} s" if timeout_ms else ""
         return Status.TIMEOUT, CauseKind.TIMEOUT, f"timed out{after}, ended{rung}; {how}"
+    if ended.ended_by is not None:
+        reason = f"its keeper was told to end by the system ({ended.ended_by}){rung}"
+        return Status.FAILED, CauseKind.KEEPER_KILLED, f"{reason}; {how}"
     if ended.oom:
         return Status.FAILED, CauseKind.OOM, f"killed for running out of memory: {ended.oom}"
     if ended.signal is not None:

@@ -73,6 +73,12 @@ def test_timeout_says_after_how_long() -> None:
     assert "1.5 s" in cause.message
 
 
+def test_a_system_shutdown_is_told_from_a_stop() -> None:
+    status, cause = judge(Exit(signal=15, ended_by="shutdown", stop=StopReport("terminate")))
+    assert (status, cause.kind) == (Status.FAILED, CauseKind.KEEPER_KILLED)
+    assert "shutdown" in cause.message
+
+
 def test_exit_zero_with_the_clis_own_word_for_an_error_has_failed() -> None:
     status, cause = judge(Exit(code=0), error="API Error: 400")
     assert (status, cause.exit_code) == (Status.FAILED, 0)
