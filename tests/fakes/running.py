@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from muster_processes import until
 from relay.wire import endpoints
 from relay.wire.agents import ENDED, ManagedAgent, SpawnRequest, StopRequest
 from relay.wire.client import Client, Unreachable
+from relay.wire.health import Scope, TokenRequest
 from relay.wire.home import Home
 from relay.wire.queries import AgentListQuery, AgentQuery, OutputQuery
 
@@ -178,18 +180,23 @@ class Host(Process, Caller):
 
 
 class RelayServer(Process, Caller):
-    """A relay on a free port; `token` is its admin token until told otherwise."""
+    """A relay on a port that stays its own over restarts; `token` None: its admin token."""
 
     module = "relay"
 
     def __init__(self, home: Path, *options: str, **variables: str) -> None:
-        super().__init__(home, *(options or ("--bind", "127.0.0.1:0")), **variables)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        super().__init__(home, "--bind", f"127.0.0.1:{self.port}", *options, **variables)
         self.token: str | None = None
 
     @property
     def url(self) -> str:
-        record = self.home.read_record(self.home.relay_record)
-        return str(record["url"]) if record else "http://127.0.0.1:9"
+        return f"http://127.0.0.1:{self.port}"
+
+    def new_token(self, scope: Scope, bound_to: str | None = None) -> str:
+        with self.client() as client:
+            return client.call(endpoints.CREATE_TOKEN, TokenRequest(scope=scope, id=bound_to)).token
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
@@ -200,11 +207,8 @@ class RelayServer(Process, Caller):
             client.close()
 
     def answers(self) -> bool:
-        record = self.home.read_record(self.home.relay_record)
-        if record is None or record.get("pid") != self.pid:
-            return False
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/api/health", timeout=5).is_success
+            return bool(httpx.get(f"{self.url}/api/health", timeout=5).json().get("pid") == self.pid)
         return False
 
     def host(self, host_id: str) -> Any:

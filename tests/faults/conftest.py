@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from running import Host, RelayServer
 
+from relay.wire.health import Scope
+
 
 @pytest.fixture
 def make_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
@@ -37,3 +39,17 @@ def relay(tmp_path: Path) -> Iterator[RelayServer]:
     yield server
     if server.process is not None and server.process.poll() is None:
         server.end()
+
+
+@pytest.fixture
+def make_member(relay: RelayServer, make_host: Callable[..., Host]) -> Callable[[str], Host]:
+    """Make a host with an id and a token of its own, registered at the relay."""
+
+    def make(name: str, *options: str, **variables: str) -> Host:
+        token = relay.new_token(Scope.ORCHESTRATOR, name)
+        host = make_host(name, "--relay", relay.url, "--id", name, *options, MUSTER_TOKEN=token, **variables)
+        host.start()
+        relay.wait_for_host(name)
+        return host
+
+    return make
