@@ -61,6 +61,8 @@ def _check(response: httpx.Response, content: bytes) -> None:
         error = ApiError.from_body(decode(content, ErrorBody))
     except msgspec.DecodeError:
         text = content[:200].decode("utf-8", "replace")
+        if response.status_code >= 500:  # a proxy's, or a server's that was ended in the middle of this call
+            raise Unreachable(f"{response.url} answered {response.status_code}: {text}") from None
         raise ApiError(
             Code.INTERNAL, f"{response.url} answered {response.status_code} and is no Muster server: {text}"
         ) from None
