@@ -166,9 +166,13 @@ class HeartbeatReply(Wire, frozen=True, kw_only=True):
 
 
 class Roster(Fence, frozen=True, kw_only=True):
-    """`PUT …/managed-agents`: every agent the host knows; what the relay knows beyond it is lost."""
+    """`PUT …/managed-agents`: every agent the host knows; what the relay knows beyond it is lost.
+
+    With `takenAt` (host clock) agents whose last word is younger than that are left alone.
+    """
 
     agents: list[ManagedAgent]
+    taken_at: int = 0
 
 
 class Report(Wire, frozen=True, kw_only=True):

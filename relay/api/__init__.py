@@ -1,0 +1,1 @@
+"""Routes of the relay: nothing is decided here."""

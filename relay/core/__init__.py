@@ -1,0 +1,1 @@
+"""The rules of the relay, behind the ports `Store` and `Bus`."""

@@ -1,0 +1,147 @@
+"""What may be done to a running agent from afar: stop, signal, input."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+
+from relay.core.agents import Agents
+from relay.core.changes import Change, Changes
+from relay.core.commands import Commands, issue
+from relay.core.leases import Leases
+from relay.core.mirror import at_time, ended
+from relay.core.records import AgentRecord, CommandRecord
+from relay.core.tokens import Caller
+from relay.wire.agents import (
+    Cause,
+    CauseKind,
+    InputRequest,
+    InputResult,
+    ManagedAgent,
+    SignalRequest,
+    Status,
+    StopRequest,
+)
+from relay.wire.base import now_ms
+from relay.wire.commands import CommandBody, CommandResult, InputCommand, SignalCommand, StopCommand
+from relay.wire.errors import ApiError, Code
+from relay.wire.events import EventType
+from relay.wire.queries import AgentQuery
+
+__all__ = ["Steering"]
+
+MAX_INPUT_TIMEOUT_MS = 300_000
+INPUT_MARGIN_MS = 5_000
+"""For the way to the host and back, beside the time the write itself may take."""
+
+
+class Steering:
+    def __init__(
+        self, changes: Changes, leases: Leases, agents: Agents, commands: Commands, signal_timeout_ms: int
+    ) -> None:
+        self._changes = changes
+        self._leases = leases
+        self._agents = agents
+        self._commands = commands
+        self._signal_timeout_ms = signal_timeout_ms
+
+    async def stop(self, caller: Caller, reference: str, request: StopRequest) -> ManagedAgent:
+        """End an agent; at once if no host was sent its spawn, else by a command that stays until the
+        host has taken it. An ended agent is returned as it is."""
+        if request.grace_ms is not None and request.grace_ms < 0:
+            raise ApiError(Code.INVALID, "graceMs must not be negative")
+        seen = await self._agents.find(caller, reference)
+        by = request.by or caller.shown
+        async with self._changes.begin() as change:
+            record = await change.tx.agents.get(seen.id)
+            if record is None:
+                raise ApiError(Code.NOT_FOUND, f"agent {seen.id} was deleted meanwhile")
+            if record.agent.ended:
+                return self._agents.shown(record)
+            pending = await change.tx.commands.of_agent(record.id)
+            spawn = next((c for c in pending if c.kind == "spawn" and c.delivered_at is None), None)
+            if spawn is not None or record.host_id is None:
+                record = await self._cancel(change, record, pending, by)
+            else:
+                body = StopCommand(agent_id=record.id, request=request, by=by)
+                if not any(c.body == body and c.delivered_at is None for c in pending):
+                    await issue(change, record.host_id, body)
+        if record.agent.ended:
+            self._free(record)
+            return self._agents.shown(record)
+        return self._told(record)
+
+    async def _cancel(
+        self, change: Change, record: AgentRecord, pending: list[CommandRecord], by: str
+    ) -> AgentRecord:
+        await change.tx.commands.delete([command.id for command in pending])
+        cause = Cause(kind=CauseKind.STOPPED, message=f"stopped by {by} before any host was sent it", by=by)
+        cancelled = ended(record, Status.CANCELLED, cause, now_ms())
+        await change.tx.agents.put([cancelled])
+        change.agent_event(EventType.AGENT_ENDED, cancelled)
+        return cancelled
+
+    def _free(self, record: AgentRecord) -> None:
+        lease = self._leases.get(record.host_id)
+        if lease is not None:
+            lease.placed.pop(record.id, None)
+
+    def _told(self, record: AgentRecord) -> ManagedAgent:
+        agent = self._agents.shown(record)
+        host = self._leases.record(record.host_id)
+        if host is not None and host.online:
+            return agent
+        since = f" (offline since {at_time(host.changed_at)})" if host is not None else ""
+        reason = f"the stop will be delivered when host {record.host_id} is back{since}"
+        return msgspec.structs.replace(agent, reason=reason)
+
+    async def signal(self, caller: Caller, reference: str, request: SignalRequest) -> ManagedAgent:
+        """Signal an agent's process group and return the agent once its host has done it."""
+        record = await self._agents.find(caller, reference)
+        body = SignalCommand(agent_id=record.id, request=request)
+        await self._ask(record, body, self._signal_timeout_ms)
+        return await self._agents.get(caller, record.id, AgentQuery())
+
+    async def send_input(self, caller: Caller, reference: str, request: InputRequest) -> InputResult:
+        """Write to an agent's stdin and return how much of it the kernel took."""
+        _check_input(request)
+        record = await self._agents.find(caller, reference)
+        body = InputCommand(agent_id=record.id, request=request)
+        answer = await self._ask(record, body, request.timeout_ms + INPUT_MARGIN_MS)
+        try:
+            return msgspec.convert(answer.result, InputResult)
+        except msgspec.ValidationError as error:
+            raise ApiError(Code.INTERNAL, f"host {record.host_id} answered something else: {error}") from None
+
+    async def _ask(self, record: AgentRecord, body: CommandBody, timeout_ms: int) -> CommandResult:
+        if record.agent.ended:
+            raise ApiError(Code.ENDED, f"agent {record.id} has ended ({record.agent.status})")
+        host = self._leases.record(record.host_id)
+        if host is None:
+            raise ApiError(Code.CONFLICT, f"agent {record.id} still waits for a host: {record.agent.reason}")
+        if not host.online:
+            raise ApiError(
+                Code.HOST_OFFLINE,
+                f"host {host.id} is offline since {at_time(host.changed_at)}; nothing was sent",
+                offlineSince=host.changed_at,
+                orchestratorId=host.id,
+            )
+        async with self._changes.begin() as change:
+            command_id = await issue(change, host.id, body, expires_at=now_ms() + timeout_ms)
+        return await self._commands.wait(command_id, timeout_ms / 1000)
+
+
+def _check_input(request: InputRequest) -> None:
+    if request.text is not None and request.base64 is not None:
+        raise ApiError(Code.INVALID, "give either text or base64, not both")
+    if request.text is None and request.base64 is None and not request.newline and not request.eof:
+        raise ApiError(Code.INVALID, "nothing to send: give text, base64, newline or eof")
+    if not 0 < request.timeout_ms <= MAX_INPUT_TIMEOUT_MS:
+        raise ApiError(Code.INVALID, f"timeoutMs must be from 1 to {MAX_INPUT_TIMEOUT_MS}")
+    if request.base64 is not None:
+        try:
+            base64.b64decode(request.base64, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ApiError(Code.INVALID, f"base64: {error}") from None

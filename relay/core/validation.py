@@ -1,0 +1,146 @@
+"""What a spawn request must look like before it is stored. Pure; what only the host can know
+(its providers, its directories, its policy) is checked there."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from relay.wire.agents import Mode, SpawnRequest
+from relay.wire.errors import ApiError, Code
+
+__all__ = ["check_spawn", "title_of"]
+
+MAX_PROMPT = 4 * 1024 * 1024
+MAX_LABEL = 64
+MAX_KEY = 200
+MAX_TITLE = 200
+APPROVAL_MODES = ("read-only", "guarded", "open")
+LEFTOVERS = ("end", "keep")
+
+_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
+
+UNSUPPORTED = ("worktree", "agent_definition", "workflow", "notify", "size", "terminal", "on_window_close")
+"""Fields of later versions. To ignore them would start something else than what was asked for."""
+
+
+def check_spawn(request: SpawnRequest) -> None:
+    """Raise `ApiError` for a request that no host could carry out."""
+    _check_supported(request)
+    _check_program(request)
+    _check_names(request)
+    _check_numbers(request)
+    _check_environment(request)
+
+
+def _refuse(message: str, code: Code = Code.INVALID) -> ApiError:
+    return ApiError(code, message)
+
+
+def _check_supported(request: SpawnRequest) -> None:
+    if request.mode is not Mode.HEADLESS:
+        raise _refuse(f"mode {request.mode} is not supported by this version; use headless")
+    if request.restart != "never":
+        raise _refuse(f"restart {request.restart!r} is not supported by this version; use never")
+    for name in UNSUPPORTED:
+        if getattr(request, name) is not None:
+            raise _refuse(f"{_camel(name)} is not supported by this version; leave it out")
+
+
+def _check_program(request: SpawnRequest) -> None:
+    if not _PROVIDER.fullmatch(request.provider):
+        raise _refuse(f"{request.provider!r} cannot be the name of a provider", Code.UNKNOWN_PROVIDER)
+    if request.prompt is not None and request.argv is not None:
+        raise _refuse("give either prompt or argv, not both")
+    if request.provider == "command":
+        if request.prompt is not None:
+            raise _refuse("the provider command runs an argv and takes no prompt; name another provider")
+        if not request.argv or not request.argv[0]:
+            raise _refuse("argv is empty: give the program to run and its arguments")
+    elif request.argv is not None:
+        raise _refuse(f"argv is for the provider command; give {request.provider} a prompt")
+    elif not request.prompt or not request.prompt.strip():
+        raise _refuse(f"the prompt for {request.provider} is empty")
+    if any("\0" in part for part in request.argv or ()):
+        raise _refuse("argv holds a NUL character, which no program can be given")
+    if request.prompt is not None and len(request.prompt.encode()) > MAX_PROMPT:
+        raise _refuse(
+            f"the prompt is larger than {MAX_PROMPT >> 20} MiB; write it to a file and name that",
+            Code.TOO_LARGE,
+        )
+    _check_stdin(request)
+
+
+def _check_stdin(request: SpawnRequest) -> None:
+    if request.stdin is not None and request.stdin_base64 is not None:
+        raise _refuse("give either stdin or stdinBase64, not both")
+    if request.stdin_base64 is not None:
+        try:
+            base64.b64decode(request.stdin_base64, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise _refuse(f"stdinBase64 is not base64: {error}") from None
+
+
+def _check_names(request: SpawnRequest) -> None:
+    if request.orchestrator_id is not None and request.placement is not None:
+        raise _refuse("give either orchestratorId or placement, not both")
+    placed = request.placement.provider if request.placement else None
+    if placed is not None and placed != request.provider:
+        raise _refuse(f"placement.provider is {placed!r}, but the provider is {request.provider!r}")
+    if request.label is not None:
+        _check_word("label", request.label, MAX_LABEL)
+    for tag in request.tags:
+        _check_word("a tag", tag, MAX_LABEL)
+    if request.idempotency_key is not None:
+        _check_word("idempotencyKey", request.idempotency_key, MAX_KEY)
+    if request.agent_id is not None and not _AGENT_ID.fullmatch(request.agent_id):
+        raise _refuse("agentId must be `ag-` and 12 hex digits (0-9, a-f)")
+    for name in ("cwd", "model", "parent_id"):
+        value = getattr(request, name)
+        if value is not None and (not value or "\0" in value):
+            raise _refuse(
+                f"{_camel(name)} is empty or holds a NUL character",
+                Code.CWD_INVALID if name == "cwd" else Code.INVALID,
+            )
+    if request.approval_mode not in APPROVAL_MODES:
+        raise _refuse(f"approvalMode must be one of {', '.join(APPROVAL_MODES)}")
+    if request.leftovers not in LEFTOVERS:
+        raise _refuse(f"leftovers must be one of {', '.join(LEFTOVERS)}")
+
+
+def _check_word(what: str, value: str, limit: int) -> None:
+    if not value.strip():
+        raise _refuse(f"{what} is empty")
+    if len(value) > limit:
+        raise _refuse(f"{what} is longer than {limit} characters")
+    if not value.isprintable():
+        raise _refuse(f"{what} holds characters that cannot be printed")
+
+
+def _check_numbers(request: SpawnRequest) -> None:
+    for name in ("timeout_ms", "queue_timeout_ms"):
+        value = getattr(request, name)
+        if value is not None and value <= 0:
+            raise _refuse(f"{_camel(name)} must be more than 0")
+
+
+def _check_environment(request: SpawnRequest) -> None:
+    for name, value in request.env.items():
+        if not _ENV_NAME.fullmatch(name):
+            raise _refuse(f"{name!r} cannot be the name of an environment variable")
+        if "\0" in value:
+            raise _refuse(f"the value of environment variable {name} holds a NUL character")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def title_of(request: SpawnRequest) -> str:
+    """Return the start of the prompt or the argv, on one line."""
+    text = request.prompt if request.prompt is not None else " ".join(request.argv or [])
+    return " ".join(text[: MAX_TITLE * 4].split())[:MAX_TITLE]

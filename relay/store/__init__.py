@@ -1,0 +1,1 @@
+"""The only SQL of the relay: SQLAlchemy Core, the same code on SQLite and PostgreSQL."""
