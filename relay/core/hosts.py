@@ -33,6 +33,9 @@ from relay.wire.orchestrators import (
 
 __all__ = ["Hosts"]
 
+ACT_EXPIRES_MS = 600_000
+"""A host that comes back later must not be shut down by an old wish."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -44,7 +47,7 @@ class Hosts:
         self._queue = queue
 
     async def register(self, caller: Caller, said: Registration) -> RegistrationReply:
-        """Take a host in. A new daemon gets a higher epoch, by which every older one is shut out.
+        """Take a host in. Each registration gets a higher epoch, which shuts out what was said under the last.
 
         Raises `ApiError`: `id_taken` while another state directory's daemon holds the id,
         `protocol_unsupported` for one from the future.
@@ -147,7 +150,8 @@ class Hosts:
         drains = request.action in (Action.DRAIN, Action.UNDRAIN)
         async with self._changes.begin() as change:
             body = ActCommand(request=request, by=caller.shown)
-            command_id = await issue(change, host_id, body)
+            expires_at = None if drains else now_ms() + ACT_EXPIRES_MS
+            command_id = await issue(change, host_id, body, expires_at=expires_at)
             record = lease.record
             if drains:
                 record = replace(record, draining=request.action is Action.DRAIN)
@@ -217,11 +221,10 @@ def _registered(known: HostRecord | None, said: Registration) -> HostRecord:
     skew = said.sent_at - now if said.sent_at else 0
     if known is None:
         return HostRecord(said, 1, True, False, now, now, now, skew_ms=skew, load=said.load)
-    same = known.facts.instance_id == said.instance_id
     return replace(
         known if known.online else known.turned(online=True, at=now),
         facts=said,
-        epoch=known.epoch if same else known.epoch + 1,
+        epoch=known.epoch + 1,
         draining=known.draining and known.facts.state_id == said.state_id,
         last_seen=now,
         skew_ms=skew,

@@ -52,6 +52,8 @@ def merge(known: AgentRecord | None, said: ManagedAgent, host_id: str, now: int)
     )
     kind = EventType.AGENT_ENDED if said.ended else EventType.AGENT_CHANGED
     ended_at = now if said.ended else None
+    if known is not None:
+        said = _with_origin(said, known.agent)
     if known is None:
         return Merge(AgentRecord(said, now, confirmed=True, ended_at=ended_at), kind)
     if known.agent.ended:
@@ -59,6 +61,18 @@ def merge(known: AgentRecord | None, said: ManagedAgent, host_id: str, now: int)
     if _older(said, known):
         return Merge(event=kind)
     return Merge(replace(known, agent=said, confirmed=True, ended_at=ended_at), kind)
+
+
+def _with_origin(said: ManagedAgent, known: ManagedAgent) -> ManagedAgent:
+    """Return `said` with what only the relay may know of the request, where the host says nothing."""
+    return msgspec.structs.replace(
+        said,
+        label=said.label or known.label,
+        title=said.title or known.title,
+        requested_by=said.requested_by or known.requested_by,
+        idempotency_key=said.idempotency_key or known.idempotency_key,
+        tags=said.tags or known.tags,
+    )
 
 
 def _after_the_end(known: AgentRecord, said: ManagedAgent, now: int) -> Merge:
