@@ -122,8 +122,8 @@ class Capabilities:
         path = _find(provider, env)
         if path is None:
             looked = " or ".join(provider.binaries)
-            note = f"not installed: no {looked} on the login shell's PATH"
-            return ProviderInfo(name=provider.name, modes=modes, note=note)
+            missing = f"not installed: no {looked} on the login shell's PATH"
+            return ProviderInfo(name=provider.name, modes=modes, note=missing)
         seen = self._known(path)
         version, note = (seen.version, seen.note) if seen else (None, None)
         return ProviderInfo(name=provider.name, path=path, version=version, modes=modes, note=note)

@@ -7,6 +7,7 @@ may wait for input, print without end, hang, or leave something running that hol
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import time
@@ -19,6 +20,9 @@ __all__ = ["Answer", "ask"]
 
 LOOK_S = 0.05
 """How often to look whether the program has ended while something else holds its output open."""
+
+SETTLE_S = 0.01
+"""For reading what an ended program had still written, if something else holds the pipe open."""
 
 REAP_S = 1.0
 CHUNK = 65536
@@ -61,47 +65,61 @@ async def ask(
         bufsize=0,
     )
     assert process.stdout is not None
-    output = bytearray()
-    timed_out = ended = False
     with process.stdout as pipe:
+        output = _Output(pipe.fileno(), limit, until)
         try:
-            deadline = time.monotonic() + timeout_s
-            ended, timed_out = await _read(process, output, deadline, limit, until)
+            ended, timed_out = await _watch(process.pid, output, time.monotonic() + timeout_s)
         finally:
-            asyncio.get_running_loop().remove_reader(pipe.fileno())
+            output.close()
             await asyncio.to_thread(_end_session, process.pid)
             await _reap(process)
-    return Answer(bytes(output[:limit]), process.returncode if ended else None, timed_out)
+    return Answer(bytes(output.data[:limit]), process.returncode if ended else None, timed_out)
 
 
-async def _read(
-    process: subprocess.Popen[bytes], output: bytearray, deadline: float, limit: int, until: bytes | None
-) -> tuple[bool, bool]:
-    """Fill `output`; return whether the program has ended and whether the time was up."""
-    assert process.stdout is not None
-    pipe, readable = process.stdout, asyncio.Event()
-    asyncio.get_running_loop().add_reader(pipe.fileno(), readable.set)
-    while len(output) < limit:
-        ended = _has_ended(process.pid)
+class _Output:
+    """Gathers what comes through a pipe until it is enough.
+
+    Reads in the callback itself, right after the pipe was found readable: later it might block.
+    """
+
+    def __init__(self, fd: int, limit: int, until: bytes | None) -> None:
+        self.data = bytearray()
+        self.enough = asyncio.Event()
+        self.closed = False
+        self._fd = fd
+        self._limit = limit
+        self._until = until
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(fd, self._take)
+
+    def _take(self) -> None:
+        piece = os.read(self._fd, CHUNK)
+        searched = max(0, len(self.data) - len(self._until or b""))
+        self.data += piece
+        self.closed = not piece
+        found = self._until is not None and self.data.find(self._until, searched) >= 0
+        if self.closed or found or len(self.data) >= self._limit:
+            self.close()
+            self.enough.set()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._fd)
+
+
+async def _watch(pid: int, output: _Output, deadline: float) -> tuple[bool, bool]:
+    """Return whether the program has ended and whether the time was up; its output is all in then."""
+    while True:
+        ended = _has_ended(pid)
         left = deadline - time.monotonic()
         if left <= 0:
             return ended, not ended
         try:
-            await asyncio.wait_for(readable.wait(), 0.001 if ended else min(left, LOOK_S))
+            await asyncio.wait_for(output.enough.wait(), SETTLE_S if ended else min(left, LOOK_S))
         except TimeoutError:
             if ended:
                 return True, False
             continue
-        data = pipe.read(CHUNK)
-        readable.clear()
-        if not data:
-            asyncio.get_running_loop().remove_reader(pipe.fileno())
-            return await _ending(process.pid, deadline)
-        searched = max(0, len(output) - len(until or b""))
-        output += data
-        if until is not None and output.find(until, searched) >= 0:
-            break
-    return False, False
+        return await _ending(pid, deadline) if output.closed else (False, False)
 
 
 async def _ending(pid: int, deadline: float) -> tuple[bool, bool]:
