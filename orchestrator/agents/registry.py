@@ -159,7 +159,7 @@ class Registry:
             token_hash=record.token_hash if kind == "agent.created" else None,
         )
         try:
-            with self._database.transaction():
+            with self._database.transaction(durable=kind == "agent.created"):
                 self._table.save(record)
                 self.outbox.add(report)
         except sqlite3.OperationalError as error:
