@@ -93,7 +93,7 @@ def loads(data: bytes) -> "Any":
         import json  # noqa: PLC0415
 
         return json.loads(text)
-    except StopIteration:
+    except (StopIteration, SystemError):  # the latter where `json`, for its error class, is not imported
         raise ValueError("not JSON") from None
 
 
@@ -407,6 +407,8 @@ class Spool:
     def append(self, kind: int, data: bytes) -> None:
         view = memoryview(data)
         while view:
+            if self.data_fd < 0 and time.monotonic() < self.retry_at:
+                return self.drop(len(view))
             try:
                 if self.data_fd < 0:
                     self.open_segment()
@@ -414,17 +416,17 @@ class Spool:
             except OSError:
                 self.close_segment()
                 self.retry_at = time.monotonic() + DISK_RETRY_S
-                self.dropped += len(view)
-                self.end += len(view)
-                return
+                return self.drop(len(view))
             self.end += written
             view = view[written:]
             if self.segments[-1][1] >= self.segment_limit:
                 self.close_segment()
 
+    def drop(self, size: int) -> None:
+        self.dropped += size
+        self.end += size
+
     def open_segment(self) -> None:
-        if time.monotonic() < self.retry_at:
-            raise OSError(errno.ENOSPC, "not tried again yet")
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
         self.segments.append([self.end, 0])
         self.index_fd = posix.open("%s/index.%d" % (self.directory, self.end), flags, 0o600)
@@ -1130,6 +1132,14 @@ class Keeper:
             failpoint("after_exit_written")
         except OSError:
             self.retry_at = time.monotonic() + RETRY_S
+            self.durable = not self.directory_exists()  # deleted under us: nobody can ask for it any more
+
+    def directory_exists(self) -> bool:
+        try:
+            posix.stat(self.directory)
+        except OSError:
+            return False
+        return True
 
     def sync_directory(self) -> None:
         """Best effort: the record has its name already, only a power loss right now could undo that."""
@@ -1182,8 +1192,12 @@ class Keeper:
         except (OSError, ValueError):
             self.drop(connection)
             return
-        for kind, payload in frames:
-            self.answer(connection, kind, payload)
+        try:
+            for kind, payload in frames:
+                self.answer(connection, kind, payload)
+        except Exception as error:  # whatever one connection asks must never end the keeper
+            write_all(2, ("request: %r\n" % (error,)).encode())
+            self.drop(connection)
 
     def flushed(self, connection: Connection) -> bool:
         """Send what waits; False if that dropped the connection."""

@@ -18,6 +18,9 @@ from spawners.spool import Spool
 
 __all__ = ["KeeperSession"]
 
+MEND_PAUSE_S = 1.0
+"""Before looking again when looking itself failed."""
+
 
 class KeeperSession:
     """A line to the keeper that mends itself: when it breaks, the directory says what became of the agent."""
@@ -195,22 +198,24 @@ class KeeperSession:
 
     async def _mend(self) -> None:
         """The line is down: find the keeper again, or the record, or the truth that there is neither."""
-        try:
-            while True:
+        while True:
+            try:
                 found = await find(self._ref)
                 if isinstance(found, Exit):
                     self._finish(found)
-                    return
-                try:
+                else:
                     self._take(found, await asyncio.shield(found.hello))
-                except (LineLost, SpawnerError):
-                    continue
-                return
-        except SessionLost as error:
-            if not self._exit.done():
-                self._exit.set_exception(error)
-                self._exit.exception()
-            self._growth.reached(self._spool.end, True)
+            except SessionLost as error:
+                if not self._exit.done():
+                    self._exit.set_exception(error)
+                    self._exit.exception()  # nobody has to be waiting for it
+                self._growth.reached(self._spool.end, True)
+            except LineLost:
+                continue
+            except OSError:  # no file descriptor free, say: that is no verdict on the agent
+                await asyncio.sleep(MEND_PAUSE_S)
+                continue
+            return
 
     async def _reach(self) -> Line:
         """The line, once it is up. Raises `SessionEnded` or `SessionLost` if it never will be."""
