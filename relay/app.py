@@ -87,7 +87,15 @@ class Relay:
             queued_follow_s=config.queued_follow_s,
         )
         reports = Reports(changes, leases, self._queue, self._tokens)
-        commands = Commands(store, bus, changes, leases, outputs, reports, self._scrubber)
+        commands = Commands(
+            store=store,
+            bus=bus,
+            changes=changes,
+            leases=leases,
+            outputs=outputs,
+            reports=reports,
+            scrubber=self._scrubber,
+        )
         agents = Agents(store, bus, changes, leases, self._tokens)
         spawning = Spawning(changes, leases, self._queue, config.queue_timeout_ms)
         steering = Steering(changes, leases, agents, commands, config.signal_timeout_ms)

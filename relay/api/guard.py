@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from relay.core.tokens import Caller, Tokens
-from relay.wire.endpoints import Endpoint
+from relay.wire.endpoints import GET_HOST, Endpoint
 from relay.wire.errors import ApiError, Code
 from relay.wire.health import Scope
 
@@ -56,7 +56,7 @@ class Guard:
                 f"this needs a token of scope {needed}; yours is {caller.scope}",
                 needed=sorted(endpoint.scopes),
             )
-        if endpoint.path.startswith("/api/orchestrators/{id}/"):
+        if endpoint.path.startswith(GET_HOST.path + "/"):
             caller.check_host(request.path_params["id"])
         return caller
 

@@ -40,6 +40,7 @@ async def issue(change: Change, host_id: str, body: CommandBody, *, expires_at: 
 class Commands:
     def __init__(
         self,
+        *,
         store: Store,
         bus: Bus,
         changes: Changes,
