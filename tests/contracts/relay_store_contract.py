@@ -19,7 +19,9 @@ from relay.wire.queries import AgentListQuery
 __all__ = ["RelayStoreContract"]
 
 
-def record(agent_id: str, stored_at: int = 1, status: Status = Status.RUNNING, **facts: object) -> AgentRecord:
+def record(
+    agent_id: str, stored_at: int = 1, status: Status = Status.RUNNING, **facts: object
+) -> AgentRecord:
     ended_at = stored_at if agent(agent_id, status).ended else None
     return AgentRecord(agent(agent_id, status, **facts), stored_at, ended_at=ended_at)
 

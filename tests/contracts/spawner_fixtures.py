@@ -44,11 +44,10 @@ async def spawner(request: pytest.FixtureRequest) -> AsyncIterator[KeeperSpawner
 @pytest.fixture
 def scripted(tmp_path: Path) -> Callable[..., Launch]:
     """Make a launch of the scripted agent: `scripted("print:hello", "exit:3", timeout_s=1)`."""
-    count = iter(range(10000))
 
     def make(*steps: str, **fields: object) -> Launch:
         values: dict[str, object] = {
-            "agent_id": f"ag-{next(count):012x}",
+            "agent_id": f"ag-{os.urandom(6).hex()}",  # unlike any other test's: processes are found by it
             "argv": agent_argv(*steps),
             "env": {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
             "cwd": str(tmp_path),

@@ -21,6 +21,8 @@ from spawners.errors import SessionLost, SpawnFailed
 from spawners.launch import Launch, SessionRef
 
 Scripted = Callable[..., Launch]
+AGENT = f"ag-{os.urandom(6).hex()}"
+"""Unlike that of any test running at the same time: processes are found by it."""
 FAKES = Path(__file__).parent.parent / "fakes"
 
 
@@ -91,14 +93,14 @@ async def test_an_agent_outlives_its_daemon_and_its_exit_is_recorded(
 ) -> None:
     fifo = tmp_path / "go"
     os.mkfifo(fifo)
-    daemon = Daemon(spawner, "ag-1", "print:one", f"await:{fifo}", "bytes:100000", "exit:9")
+    daemon = Daemon(spawner, AGENT, "print:one", f"await:{fifo}", "bytes:100000", "exit:9")
     pid = int(await asyncio.to_thread(daemon.line))
     daemon.kill()
     assert is_running(pid)
     await asyncio.to_thread(fifo.write_text, "go")
-    until(lambda: Path(spawner.ref("ag-1").directory, "exit.json").exists(), "the exit record")
+    until(lambda: Path(spawner.ref(AGENT).directory, "exit.json").exists(), "the exit record")
 
-    session = await spawner.reattach(spawner.ref("ag-1"))
+    session = await spawner.reattach(spawner.ref(AGENT))
     assert (await session.wait()).code == 9
     assert sum([len(piece.data) async for piece in session.output()]) == 100_004  # type: ignore[union-attr]
     assert session.identity.pid == pid
@@ -106,24 +108,24 @@ async def test_an_agent_outlives_its_daemon_and_its_exit_is_recorded(
 
 async def test_a_stop_that_began_is_finished_though_the_daemon_died(spawner: KeeperSpawner) -> None:
     steps = ("ignore-term", "ignore-int", "setsid-child", "sleep", "--", "stop")
-    daemon = Daemon(spawner, "ag-1", *steps)
+    daemon = Daemon(spawner, AGENT, *steps)
     pid = int(await asyncio.to_thread(daemon.line))
     assert await asyncio.to_thread(daemon.line) == "stopping"
     daemon.kill()
 
-    session = await spawner.reattach(spawner.ref("ag-1"))
+    session = await spawner.reattach(spawner.ref(AGENT))
     ended = await session.wait()
     assert (ended.ended_by, ended.signal) == ("stop", signal.SIGKILL)
     assert not is_running(pid)
-    assert marked("ag-1") == []
+    assert marked(AGENT) == []
 
 
 async def test_a_daemon_killed_after_the_spec_leaves_nothing_that_ran_and_the_spec_can_be_started(
     spawner: KeeperSpawner,
 ) -> None:
-    daemon = Daemon(spawner, "ag-1", "print:ran", "sleep", failpoint="after_spec_written")
+    daemon = Daemon(spawner, AGENT, "print:ran", "sleep", failpoint="after_spec_written")
     assert await asyncio.to_thread(daemon.wait) == -signal.SIGKILL
-    ref = spawner.ref("ag-1")
+    ref = spawner.ref(AGENT)
     with pytest.raises(SessionLost) as lost:
         await spawner.reattach(ref)
     assert lost.value.kind == "never_started"
@@ -132,17 +134,17 @@ async def test_a_daemon_killed_after_the_spec_leaves_nothing_that_ran_and_the_sp
     assert await printed(session, 1) == ["ran"]
     with pytest.raises(SessionLost):
         await spawner.resume(ref)
-    assert marked("ag-1") == [session.identity.pid]
+    assert marked(AGENT) == [session.identity.pid]
 
 
 async def test_a_daemon_killed_after_starting_the_keeper_finds_the_agent_running(
     spawner: KeeperSpawner,
 ) -> None:
-    daemon = Daemon(spawner, "ag-1", "sleep", failpoint="after_keeper_started")
+    daemon = Daemon(spawner, AGENT, "sleep", failpoint="after_keeper_started")
     assert await asyncio.to_thread(daemon.wait) == -signal.SIGKILL
 
-    session = await spawner.reattach(spawner.ref("ag-1"))
-    assert marked("ag-1") == [session.identity.pid]
+    session = await spawner.reattach(spawner.ref(AGENT))
+    assert marked(AGENT) == [session.identity.pid]
 
 
 @pytest.mark.parametrize(
@@ -152,19 +154,19 @@ async def test_a_daemon_killed_after_starting_the_keeper_finds_the_agent_running
 async def test_daemon_and_keeper_both_killed_during_a_spawn(
     spawner: KeeperSpawner, point: str, kind: str
 ) -> None:
-    daemon = Daemon(spawner, "ag-1", "sleep", failpoint=f"after_keeper_started,{point}")
+    daemon = Daemon(spawner, AGENT, "sleep", failpoint=f"after_keeper_started,{point}")
     assert await asyncio.to_thread(daemon.wait) == -signal.SIGKILL
     with pytest.raises(SessionLost) as lost:
-        await spawner.reattach(spawner.ref("ag-1"))
+        await spawner.reattach(spawner.ref(AGENT))
 
     assert lost.value.kind == kind
-    assert marked("ag-1") == []
+    assert marked(AGENT) == []
     if kind == "never_started":
-        session = await spawner.resume(spawner.ref("ag-1"))
-        assert marked("ag-1") == [session.identity.pid]
+        session = await spawner.resume(spawner.ref(AGENT))
+        assert marked(AGENT) == [session.identity.pid]
     else:
         with pytest.raises(SessionLost):
-            await spawner.resume(spawner.ref("ag-1"))
+            await spawner.resume(spawner.ref(AGENT))
 
 
 # ---- the keeper dies

@@ -47,12 +47,11 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def started(ask: Ask, provider: str, model: StubModel) -> AsyncIterator[Running]:
+async def started(ask: Ask, provider: str) -> AsyncIterator[Running]:
     plan = BUILTIN.get(provider).plan(ask)
     for name, content in plan.files.items():
         Path(ask.state_dir, name).write_bytes(content)
     process = await asyncio.create_subprocess_exec(
-        *model.prefix,
         *plan.argv,
         cwd=ask.cwd,
         env=plan.environment(ask.env),
@@ -69,14 +68,14 @@ async def started(ask: Ask, provider: str, model: StubModel) -> AsyncIterator[Ru
         await process.wait()
 
 
-async def run(ask: Ask, provider: str, model: StubModel) -> Ran:
-    async with started(ask, provider, model) as running:
+async def run(ask: Ask, provider: str) -> Ran:
+    async with started(ask, provider) as running:
         return await running.end()
 
 
 @pytest.fixture
 def ask(model: StubModel, home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Ask:
-    """An ask for the CLI the test is parametrized with; a model is named because gemini's `auto` asks one."""
+    """An ask for the CLI the test is parametrized with."""
     provider = request.node.callspec.params["provider"]
     work, state = tmp_path / "work", tmp_path / "state"
     work.mkdir()
@@ -88,7 +87,6 @@ def ask(model: StubModel, home: Path, tmp_path: Path, request: pytest.FixtureReq
         env=BUILTIN.environment(BUILTIN.get(provider), host, {}),
         state_dir=str(state),
         executable=shutil.which(provider),
-        model={"codex": "stub-model", "gemini": "gemini-2.5-flash"}.get(provider),
         superuser=os.geteuid() == 0,
     )
 
@@ -97,7 +95,7 @@ def ask(model: StubModel, home: Path, tmp_path: Path, request: pytest.FixtureReq
 async def test_a_turn_ends_with_the_model_s_answer_and_a_session_to_resume(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
-    first = await run(replace(ask, prompt="NONCE=one"), provider, model)
+    first = await run(replace(ask, prompt="NONCE=one"), provider)
 
     assert first.code == 0, first.stderr
     assert first.outcome is not None
@@ -105,12 +103,12 @@ async def test_a_turn_ends_with_the_model_s_answer_and_a_session_to_resume(
     assert (first.outcome.text, first.outcome.error, first.outcome.finished) == ("PONG one", None, True)
 
     resumed = replace(ask, prompt="NONCE=two", resume=first.outcome.session_id)
-    second = await run(resumed, provider, model)
+    second = await run(resumed, provider)
 
     assert second.code == 0, second.stderr
     assert second.outcome is not None
     assert second.outcome.text == "PONG two"
-    assert "NONCE=one" in "".join((await model.request())["users"])
+    assert "NONCE=one" in "".join(model.request()["users"])
 
 
 PROMPTS = [
@@ -130,10 +128,10 @@ async def test_the_prompt_reaches_the_model_byte_for_byte(
     provider: str, text: str, ask: Ask, model: StubModel
 ) -> None:
     prompt = f"{text}\nNONCE=exact"
-    ran = await run(replace(ask, prompt=prompt), provider, model)
+    ran = await run(replace(ask, prompt=prompt), provider)
 
     assert ran.code == 0, ran.stderr
-    users = (await model.request())["users"]
+    users = model.request()["users"]
     assert any(prompt in said for said in users), users[-1][-300:]
 
 
@@ -141,7 +139,7 @@ async def test_the_prompt_reaches_the_model_byte_for_byte(
 async def test_read_only_changes_nothing(provider: str, ask: Ask, model: StubModel) -> None:
     command = f"touch {ask.cwd}/made"
     wanted = replace(ask, prompt=f"NONCE=ro RUN=<<{command}>>", approval_mode=ApprovalMode.READ_ONLY)
-    await run(wanted, provider, model)
+    await run(wanted, provider)
 
     assert os.listdir(ask.cwd) == []
 
@@ -150,7 +148,7 @@ async def test_read_only_changes_nothing(provider: str, ask: Ask, model: StubMod
 async def test_open_runs_what_the_model_wants(provider: str, ask: Ask, model: StubModel) -> None:
     env = {**ask.env, "IS_SANDBOX": "1"}
     prompt = f"NONCE=open RUN=<<touch {ask.cwd}/made>>"
-    ran = await run(replace(ask, env=env, prompt=prompt, approval_mode=ApprovalMode.OPEN), provider, model)
+    ran = await run(replace(ask, env=env, prompt=prompt, approval_mode=ApprovalMode.OPEN), provider)
 
     assert ran.code == 0, ran.stderr
     assert os.listdir(ask.cwd) == ["made"]
@@ -158,7 +156,7 @@ async def test_open_runs_what_the_model_wants(provider: str, ask: Ask, model: St
 
 @pytest.mark.parametrize("provider", CLIS)
 async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask, model: StubModel) -> None:
-    ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider, model)
+    ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider)
 
     assert ran.code == 0, ran.stderr
     assert ran.outcome is not None
@@ -169,7 +167,7 @@ async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask, mod
 async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask, model: StubModel) -> None:
     """Save for /tmp, which codex lets its sandbox use."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as outside:
-        await run(replace(ask, prompt=f"NONCE=g RUN=<<touch {outside}/made>>"), provider, model)
+        await run(replace(ask, prompt=f"NONCE=g RUN=<<touch {outside}/made>>"), provider)
 
         assert os.listdir(outside) == []
 
@@ -178,7 +176,7 @@ async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask
 async def test_a_refusal_of_the_model_is_the_error_of_the_run(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
-    ran = await run(replace(ask, prompt="FAIL=400"), provider, model)
+    ran = await run(replace(ask, prompt="FAIL=400"), provider)
 
     assert ran.code != 0
     assert ran.outcome is not None
@@ -204,9 +202,9 @@ async def test_a_version_is_read_from_what_the_cli_prints(provider: str, ask: As
 async def test_an_interrupted_turn_has_failed_although_its_exit_code_is_0(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
-    async with started(replace(ask, prompt="NONCE=slow SLOW=60"), provider, model) as running:
+    async with started(replace(ask, prompt="NONCE=slow SLOW=60"), provider) as running:
         ending = asyncio.create_task(running.end())
-        await model.request()
+        await asyncio.to_thread(model.request)
         os.killpg(running.process.pid, signal.SIGINT)
         ran = await ending
 
