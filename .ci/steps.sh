@@ -1,0 +1,170 @@
+# The steps of .ci/run. Sourced; uses its variables.
+# shellcheck shell=bash disable=SC2154
+
+# step NAME COMMAND...: runs it, says what it takes, ends the run if it fails.
+step() {
+    local name=$1 started=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    last_s=$((SECONDS - started))
+    timings+=("$(printf '%4d s  %s' "$last_s" "$name")")
+}
+
+finish() {
+    local code=$1
+    set +e
+    [[ -x $work/first/.venv/bin/muster ]] &&
+        MUSTER_HOME=$work/home "$work/first/.venv/bin/muster" down --stop-agents >/dev/null 2>&1
+    ((${#postgres_stop[@]})) && "${postgres_stop[@]}" >/dev/null 2>&1
+    rm -rf "$work"
+    printf '\n'
+    ((${#timings[@]})) && printf '%s\n' "${timings[@]}"
+    printf '%4d s  in all; %s\n' "$SECONDS" "$([[ $code == 0 ]] && echo passed || echo FAILED)"
+    exit "$code"
+}
+
+# Commands that the tests use, and the Debian packages they are in.
+system_packages() {
+    local missing=() packages=() pair
+    for pair in git:git ip:iproute2 mount:mount ps:procps runuser:util-linux zsh:zsh fish:fish npm:npm; do
+        command -v "${pair%%:*}" >/dev/null || { missing+=("${pair%%:*}"); packages+=("${pair#*:}"); }
+    done
+    python3 -c 'import ensurepip, venv' 2>/dev/null || { missing+=(venv); packages+=(python3-venv); }
+    [[ ${MUSTER_TEST_POSTGRES:-} || $(postgres_bin) ]] || { missing+=(initdb); packages+=(postgresql); }
+    ((${#missing[@]})) || { echo "all there"; return; }
+    echo "missing: ${missing[*]}"
+    [[ $EUID == 0 ]] && command -v apt-get >/dev/null || { echo "please install: ${packages[*]}"; return; }
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
+
+# The CLIs of .ci/package.json, in a folder named by its content.
+npm_clis() {
+    command -v npm >/dev/null || { echo "npm is missing: tests of real CLIs are skipped"; return; }
+    local prefix
+    prefix=$cache/npm-$(sha256sum "$source_tree/.ci/package.json" | cut -c1-12)
+    if [[ ! -e $prefix/complete ]]; then
+        mkdir -p "$prefix"
+        cp "$source_tree/.ci/package.json" "$prefix/"
+        (cd "$prefix" && npm install --no-audit --no-fund --loglevel=error)
+        touch "$prefix/complete"
+    fi
+    export MUSTER_TEST_NPM=$prefix
+    node --version
+    (cd "$prefix" && npm ls --depth=0 | tail -n +2)
+}
+
+postgres_bin() {
+    local found
+    found=$(find /usr/lib/postgresql /usr/pgsql-* -path '*/bin/initdb' 2>/dev/null | sort -V | tail -1)
+    [[ $found ]] || found=$(command -v initdb || true)
+    [[ -z $found ]] || dirname "$found"
+}
+
+# A server of our own on a free port: no role, database or setting of this machine is touched.
+postgres() {
+    local bin data port as=()
+    [[ -z ${MUSTER_TEST_POSTGRES:-} ]] || { echo "given"; return; }
+    bin=$(postgres_bin)
+    [[ $bin ]] || { echo "PostgreSQL is missing: its tests are skipped"; return; }
+    data=$(mktemp -d /tmp/muster-ci-pg.XXXXXX)
+    if [[ $EUID == 0 ]]; then
+        chown postgres "$data"
+        as=(runuser -u postgres --)
+    fi
+    port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    (
+        cd "$data"
+        "${as[@]}" "$bin/initdb" -D "$data/db" -U muster -A trust -E UTF8 --no-sync >"$work/initdb.log"
+        "${as[@]}" "$bin/pg_ctl" -D "$data/db" -w -l "$data/log" \
+            -o "-h 127.0.0.1 -p $port -k $data -c fsync=off -c max_connections=200" start >/dev/null
+    )
+    postgres_stop=(stop_postgres "$bin" "$data" "${as[@]}")
+    export MUSTER_TEST_POSTGRES=postgresql://muster@127.0.0.1:$port/postgres
+    "$bin/postgres" --version
+}
+
+stop_postgres() {
+    local bin=$1 data=$2
+    shift 2
+    (cd "$data" && "$@" "$bin/pg_ctl" -D "$data/db" -m immediate stop)
+    rm -rf "$data"
+}
+
+# The last commit. A tree of another user is taken as it is: it is only read.
+make_clone() {
+    printf '[safe]\n\tdirectory = *\n' >"$work/gitconfig"
+    GIT_CONFIG_GLOBAL=$work/gitconfig git clone -q --no-hardlinks "$source_tree" "$1"
+    git -C "$1" log -1 --format='%h %s'
+    local changed
+    changed=$(GIT_CONFIG_GLOBAL=$work/gitconfig git -C "$source_tree" status --porcelain | wc -l)
+    ((changed == 0)) || echo "$changed changed files are not part of this: commit them first"
+}
+
+# Names of the `needs` marker (tests/conftest.py) whose tests may not be skipped here.
+must_not_skip() {
+    local names=()
+    [[ $(uname) != Linux ]] || names+=(linux)
+    [[ $EUID != 0 ]] || names+=(root)
+    [[ $EUID != 0 || ! (-w /sys/fs/cgroup/memory || -w /sys/fs/cgroup/cgroup.procs) ]] || names+=(cgroup)
+    [[ -z ${MUSTER_TEST_POSTGRES:-} ]] || names+=(postgres)
+    [[ -z ${MUSTER_TEST_NPM:-} ]] || names+=(npm claude codex gemini)
+    (IFS=,; echo "${names[*]}")
+}
+
+# The one command of the README that begins by making a .venv and holds the word.
+readme_command() {
+    local found
+    found=$(grep '^python3 -m venv .venv && ' README.md | grep -w -- "$1")
+    [[ $(wc -l <<<"$found") == 1 ]] || { echo "README.md has no single command with $1" >&2; return 1; }
+    echo "$found"
+}
+
+suite_within() {
+    ((last_s <= $1)) || { echo "the suite took $last_s s, more than $1 s"; return 1; }
+}
+
+# Whatever the tests started names the clone or its temporary folder in its command line or folder.
+nothing_left() {
+    local left=() process
+    for process in /proc/[0-9]*; do
+        [[ ${process#/proc/} == "$$" || ${process#/proc/} == "$BASHPID" ]] && continue
+        if { tr '\0' ' ' <"$process/cmdline"; readlink "$process/exe" "$process/cwd"; } 2>/dev/null |
+            grep -qF -e "$clone/.venv" -e "$work/tmp"; then
+            left+=("${process#/proc/} $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null | cut -c1-150)")
+        fi
+    done
+    ((${#left[@]} == 0)) || { printf 'still running: %s\n' "${left[@]}"; return 1; }
+}
+
+first_run() {
+    make_clone "$1"
+    local said
+    said=$(cd "$1" && MUSTER_HOME=$work/home bash -c "$(readme_command 'muster run')" 2>"$work/first.err") ||
+        { cat "$work/first.err"; return 1; }
+    cat "$work/first.err"
+    echo "$said"
+    [[ $said == "hello from an agent" ]]
+    MUSTER_HOME=$work/home "$1/.venv/bin/muster" down
+}
+
+# What `pip install .` brings, without the installer itself.
+base_size() {
+    python3 -m venv "$work/base"
+    "$work/base/bin/pip" install -q .
+    "$work/base/bin/pip" uninstall -q -y setuptools 2>/dev/null || true
+    local packages mb
+    packages=$("$work/base/bin/pip" list --format=freeze | grep -vc '^pip==')
+    "$work/base/bin/pip" uninstall -q -y pip
+    mb=$(du -sm "$work/base" | cut -f1)
+    echo "$packages packages (at most 40), $mb MB (at most $1)"
+    ((mb <= $1 && packages <= 40))
+}
+
+tree_is_clean() {
+    local changed
+    changed=$(git status --porcelain)
+    [[ -z $changed ]] || { echo "$changed"; return 1; }
+}
