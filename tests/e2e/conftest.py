@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from running_fixtures import host, make_host, make_member, relay
+from stub_fixtures import home, lonely, model
 
-__all__ = ["host", "make_host", "make_member", "relay"]
+__all__ = ["home", "host", "lonely", "make_host", "make_member", "model", "relay"]

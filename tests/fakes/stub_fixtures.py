@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import ctypes
 import json
 import os
-import shutil
+import queue
 import subprocess
 import sys
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,36 @@ import pytest
 __all__ = ["StubModel", "home", "lonely", "model"]
 
 STUB = str(Path(__file__).with_name("stub_llm.py"))
+CLONE_NEWNET = 0x40000000
+"""From linux/sched.h; Python names it from 3.12 on."""
 
 
-@dataclass
 class StubModel:
-    """A running `stub_llm.py`. What is to reach it must be started with `prefix` before its argv."""
+    """A running `stub_llm.py`."""
 
-    url: str
-    prefix: tuple[str, ...]
-    process: asyncio.subprocess.Process
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, STUB], stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().decode().removeprefix("listening ").strip()
+        self._requests: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    async def request(self, timeout_s: float = 30.0) -> dict[str, Any]:
-        """The next request that reached the model (see `stub_llm.py`), waiting for it."""
-        assert self.process.stdout is not None
-        seen = json.loads(await asyncio.wait_for(self.process.stdout.readline(), timeout_s))
-        assert isinstance(seen, dict)
-        return seen
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._requests.put(json.loads(line))
+
+    def request(self, timeout_s: float = 30.0) -> dict[str, Any]:
+        """The next request that reached the model (see `stub_llm.py`); blocks until there is one."""
+        return self._requests.get(timeout=timeout_s)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def environment(self, home: Path) -> dict[str, str]:
         """What the CLIs need to talk to it, beside PATH. The keys are no keys."""
@@ -50,34 +63,36 @@ class StubModel:
 
 
 @pytest.fixture
-def lonely() -> Iterator[tuple[str, ...]]:
-    """An argv prefix that cuts a program off from every network but loopback; empty where that needs root."""
-    name = f"muster-{uuid.uuid4().hex[:8]}"
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("ip"):
-        yield ()
-        return
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
-        yield ()
-        return
-    prefix = ("ip", "netns", "exec", name)
+def lonely() -> Iterator[None]:
+    """Cut this thread, and every program it starts, off from all networks but loopback.
+
+    Only where that is possible (root on Linux); elsewhere the test runs with the network as it is.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
     try:
-        subprocess.run([*prefix, "ip", "link", "set", "lo", "up"], check=True)
-        yield prefix
+        before = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        if not hasattr(libc, "unshare") or libc.unshare(CLONE_NEWNET) != 0:
+            yield
+            return
+        try:
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            yield
+        finally:
+            assert libc.setns(before, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     finally:
-        subprocess.run(["ip", "netns", "delete", name], check=True)
+        os.close(before)
 
 
 @pytest.fixture
-async def model(lonely: tuple[str, ...]) -> AsyncIterator[StubModel]:
+def model(lonely: None) -> Iterator[StubModel]:
     """A stub model for one test."""
-    process = await asyncio.create_subprocess_exec(
-        *lonely, sys.executable, STUB, stdout=asyncio.subprocess.PIPE, limit=64 * 1024 * 1024
-    )
-    assert process.stdout is not None
-    url = (await process.stdout.readline()).decode().removeprefix("listening ").strip()
-    yield StubModel(url, lonely, process)
-    process.kill()
-    await process.wait()
+    stub = StubModel()
+    yield stub
+    stub.close()
 
 
 @pytest.fixture
@@ -85,12 +100,16 @@ def home(tmp_path: Path, model: StubModel) -> Path:
     """A home in which the CLIs have been set up by nobody but this test, for the stub model.
 
     codex gets a provider of its own, because its built-in one tries a WebSocket first; gemini its
-    kind of login, without which it refuses a base URL.
+    kind of login, without which it refuses a base URL, and a model, because `auto` asks another one
+    which to take.
     """
     folder = tmp_path / "home"
     (folder / ".gemini").mkdir(parents=True)
-    login = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
-    (folder / ".gemini" / "settings.json").write_text(json.dumps(login))
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "model": {"name": "gemini-2.5-flash"},
+    }
+    (folder / ".gemini" / "settings.json").write_text(json.dumps(settings))
     (folder / ".codex").mkdir()
     (folder / ".codex" / "config.toml").write_text(
         'model = "stub-model"\nmodel_provider = "stub"\n[model_providers.stub]\nname = "stub"\n'

@@ -35,17 +35,19 @@ def own(user: Path, shell: str = "bash", **extra: str) -> dict[str, str]:
 
 
 def start_up(user: Path, script: str) -> None:
-    """Make `script` what every shell of the user starts with."""
+    """Make `script` what every POSIX shell of the user starts with."""
     for name in (".profile", ".bash_profile", ".zshenv"):
         (user / name).write_text(script)
-    folder = user / ".config" / "fish"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.fish").write_text(script)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_the_environment_is_what_the_start_up_files_make_it(user: Path, shell: str) -> None:
     start_up(user, 'export PATH="/from/rc:$PATH"\nexport ANTHROPIC_API_KEY="two\nlines = one"\n')
+    fish = user / ".config" / "fish"
+    fish.mkdir(parents=True)
+    (fish / "config.fish").write_text(
+        'set -gx PATH /from/rc $PATH\nset -gx ANTHROPIC_API_KEY "two\nlines = one"\n'
+    )
 
     found = await login_environment(own=own(user, shell))
 

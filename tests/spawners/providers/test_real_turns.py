@@ -136,7 +136,7 @@ async def test_the_prompt_reaches_the_model_byte_for_byte(
 
 
 @pytest.mark.parametrize("provider", CLIS)
-async def test_read_only_changes_nothing(provider: str, ask: Ask, model: StubModel) -> None:
+async def test_read_only_changes_nothing(provider: str, ask: Ask) -> None:
     command = f"touch {ask.cwd}/made"
     wanted = replace(ask, prompt=f"NONCE=ro RUN=<<{command}>>", approval_mode=ApprovalMode.READ_ONLY)
     await run(wanted, provider)
@@ -145,7 +145,7 @@ async def test_read_only_changes_nothing(provider: str, ask: Ask, model: StubMod
 
 
 @pytest.mark.parametrize("provider", CLIS)
-async def test_open_runs_what_the_model_wants(provider: str, ask: Ask, model: StubModel) -> None:
+async def test_open_runs_what_the_model_wants(provider: str, ask: Ask) -> None:
     env = {**ask.env, "IS_SANDBOX": "1"}
     prompt = f"NONCE=open RUN=<<touch {ask.cwd}/made>>"
     ran = await run(replace(ask, env=env, prompt=prompt, approval_mode=ApprovalMode.OPEN), provider)
@@ -155,7 +155,7 @@ async def test_open_runs_what_the_model_wants(provider: str, ask: Ask, model: St
 
 
 @pytest.mark.parametrize("provider", CLIS)
-async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask, model: StubModel) -> None:
+async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask) -> None:
     ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider)
 
     assert ran.code == 0, ran.stderr
@@ -164,7 +164,7 @@ async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask, mod
 
 
 @pytest.mark.parametrize("provider", CLIS)
-async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask, model: StubModel) -> None:
+async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask) -> None:
     """Save for /tmp, which codex lets its sandbox use."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as outside:
         await run(replace(ask, prompt=f"NONCE=g RUN=<<touch {outside}/made>>"), provider)
@@ -173,9 +173,7 @@ async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask
 
 
 @pytest.mark.parametrize("provider", CLIS)
-async def test_a_refusal_of_the_model_is_the_error_of_the_run(
-    provider: str, ask: Ask, model: StubModel
-) -> None:
+async def test_a_refusal_of_the_model_is_the_error_of_the_run(provider: str, ask: Ask) -> None:
     ran = await run(replace(ask, prompt="FAIL=400"), provider)
 
     assert ran.code != 0
