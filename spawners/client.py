@@ -97,6 +97,8 @@ class KeeperSpawner:
         directory = AgentDirectory(ref.directory)
         if directory.is_locked() and not await self._collect(ref):
             raise SpawnerError(f"{ref.agent_id} is still running; stop it first")
+        if directory.exit() is None:
+            await asyncio.to_thread(recovery.lost, ref)  # ends what a killed keeper has left alive
         spec = directory.spec()
         if spec is not None:
             with contextlib.suppress(OSError):

@@ -134,7 +134,7 @@ class AgentDirectory:
         try:
             with open(self.file(name), "rb") as file:
                 value = json.loads(file.read())
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         except ValueError:
             return (

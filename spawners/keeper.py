@@ -408,7 +408,8 @@ class Spool:
         view = memoryview(data)
         while view:
             if self.data_fd < 0 and time.monotonic() < self.retry_at:
-                return self.drop(len(view))
+                self.drop(len(view))
+                return
             try:
                 if self.data_fd < 0:
                     self.open_segment()
@@ -416,7 +417,8 @@ class Spool:
             except OSError:
                 self.close_segment()
                 self.retry_at = time.monotonic() + DISK_RETRY_S
-                return self.drop(len(view))
+                self.drop(len(view))
+                return
             self.end += written
             view = view[written:]
             if self.segments[-1][1] >= self.segment_limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from spawners.errors import SessionEnded, SpawnerError, SpawnFailed
 from spawners.frames import (
@@ -81,8 +81,7 @@ class Line(asyncio.Protocol):
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one without inheriting it
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 REQUIRE = "MUSTER_TEST_REQUIRE"
-"""Names, separated by commas, that must be here: their absence fails instead of skipping. `all`: every one."""
+"""Names, separated by commas, that must be here: absence fails instead of skipping. `all`: every one."""
 
 
 NPM = os.environ.get("MUSTER_TEST_NPM")

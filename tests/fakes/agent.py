@@ -1,3 +1,4 @@
+# ruff: noqa: UP031, SIM105, SIM115, PLW0108
 """A scripted agent program: each argument is a step, carried out in order; then it exits 0.
 
 Runs under `python -I -S`, so it imports little and starts fast. Output is unbuffered. Steps (`name:value`):

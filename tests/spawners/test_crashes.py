@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC220, ASYNC221
 """Killed anywhere and started again: one process at most, one verdict, nothing of the tree left over."""
 
 from __future__ import annotations
@@ -303,6 +304,18 @@ async def test_a_daemon_started_by_an_agent_is_never_its_own_victim(
 
 
 # ---- nothing is left behind
+
+
+async def test_forgetting_an_agent_whose_keeper_was_killed_ends_what_is_left_of_it(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await spawner.spawn(scripted("sleep"))
+    await session.detach()
+    kill_keeper(session.ref)
+    await spawner.forget(session.ref)
+
+    assert not is_running(session.identity.pid)
+    assert spawner.refs() == []
 
 
 async def test_keepers_leave_no_zombies(spawner: KeeperSpawner, scripted: Scripted) -> None:
