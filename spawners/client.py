@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import os
-import py_compile
 import re
 import shutil
 import socket
@@ -23,6 +21,7 @@ from spawners import _os, failpoint, recovery
 from spawners.directory import AgentDirectory
 from spawners.errors import SessionLost, SpawnerError, SpawnFailed
 from spawners.frames import Kind
+from spawners.keeper_program import compiled_keeper
 from spawners.keeper_session import KeeperSession
 from spawners.launch import Exit, Identity, Launch, SessionRef
 from spawners.line import Line, LineLost, take_up
@@ -59,7 +58,7 @@ class KeeperSpawner:
         self._root = os.path.abspath(root)
         self._sockets = os.path.abspath(sockets)
         self._held_bytes = held_bytes
-        self._program = _compiled_keeper(os.path.abspath(cache))
+        self._program = compiled_keeper(os.path.abspath(cache))
         self._keepers: set[subprocess.Popen[bytes]] = set()
 
     # -- Spawner
@@ -282,21 +281,3 @@ def _stillborn(ref: SessionRef, keeper: subprocess.Popen[bytes]) -> SpawnFailed:
             message += f": {said}"
     ended = recovery.lost(ref)
     return SpawnFailed(f"{message} ({ended})" if ended.ended_pids else message)
-
-
-def _compiled_keeper(cache: str) -> str:
-    """The path of the keeper's byte code, compiled once per source and Python; its source if that fails.
-
-    Compiling a thousand lines at every start would cost each spawn about ten milliseconds.
-    """
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper.py")
-    with open(source, "rb") as file:
-        digest = hashlib.sha256(file.read() + sys.version.encode()).hexdigest()[:16]
-    target = os.path.join(cache, f"keeper-{digest}.{sys.implementation.cache_tag}.pyc")
-    if os.path.exists(target):
-        return target
-    try:
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        return py_compile.compile(source, target, doraise=True, invalidation_mode=mode) or source
-    except (OSError, py_compile.PyCompileError):
-        return source

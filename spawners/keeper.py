@@ -55,6 +55,7 @@ SEGMENTS = 4  # the spool rotates by quarters
 BIRTH_HOLD_S = 5.0  # nothing is rotated away before the one who spawned had time to follow
 LEFTOVER_S = 0.5  # between asking and killing what the program left behind
 DRAIN_S = 2.0  # for output still in flight, or held open from outside the tree, after the tree is empty
+DRAIN_READS = 64  # four times the largest pipe a normal user can make
 PASS_S = 0.02  # between two kill passes
 GIVE_UP_S = 10.0  # of kill passes: what then still lives sits in the kernel (state D)
 RETRY_S = 5.0  # between attempts to write an exit record on a full disk
@@ -903,9 +904,9 @@ class Keeper:
         self.announce()
 
     def drain_present(self) -> None:
-        """Read what is in the pipes now, without waiting for their end."""
+        """Read what is in the pipes now, without waiting for their end or for one who never stops writing."""
         for fd in list(self.pipes):
-            while fd in self.pipes:
+            for _ in range(DRAIN_READS):
                 try:
                     data = posix.read(fd, READ_SIZE)
                 except OSError:

@@ -64,7 +64,8 @@ class Daemon:
 
     def __init__(self, spawner: KeeperSpawner, agent_id: str, *words: str, failpoint: str = "") -> None:
         folder = str(Path(spawner.ref("x").directory).parent.parent)
-        env = {**os.environ, "PYTHONPATH": str(FAKES), "MUSTER_FAILPOINT": failpoint}
+        path = os.pathsep.join([str(FAKES), *sys.path])
+        env = {**os.environ, "PYTHONPATH": path, "MUSTER_FAILPOINT": failpoint}
         self.process = subprocess.Popen(
             [sys.executable, str(FAKES / "spawning.py"), folder, agent_id, *words],
             env=env,

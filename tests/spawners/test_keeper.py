@@ -173,6 +173,17 @@ async def test_a_hundred_connections_do_not_hurt(spawner: KeeperSpawner, scripte
     assert again.identity == session.identity
 
 
+async def test_a_kept_leftover_that_never_stops_writing_holds_no_verdict_up(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    launch = scripted(argv=("sh", "-c", "yes & exit 3"), leftovers="keep", spool_bytes=1 << 20)
+    session = await spawner.spawn(launch)
+    assert (await session.wait()).code == 3
+    await session.stop(interrupt_s=0, terminate_s=0)
+
+    assert await session.live_members() == ()
+
+
 # ---- signals to the keeper itself
 
 
