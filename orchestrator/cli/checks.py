@@ -226,7 +226,7 @@ def _token(server: Server, home: Home, config: Config) -> HealthCheck:
 def _clock(server: Server, config: Config) -> Iterator[HealthCheck]:
     with contextlib.suppress(ApiError):
         for host in server.call(LIST_HOSTS, timeout_s=CALL_S):
-            skew = f"{host.clock_skew_ms / 1000:+.1f} s against the relay"
+            skew = f"{host.clock_skew_ms} ms against the relay"
             if abs(host.clock_skew_ms) > SKEW_MS:
                 yield _check(f"clock of {host.id}", WARN, f"{skew}; turn on NTP (timedatectl set-ntp true)")
             elif host.id == config.host_id:

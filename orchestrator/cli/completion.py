@@ -34,20 +34,20 @@ def complete_hosts(ctx: Any, args: list[str], incomplete: str) -> list[tuple[str
 
 
 def _ask(ctx: Any, endpoint: Any, *, relay: bool = False) -> Any:
-    values = getattr(ctx, "params", None) or {}
-    wide = relay or bool(values.get("relay_wide") or values.get("host"))
-    answers: list[Any] = []
-    asking = threading.Thread(target=_fetch, args=(answers, endpoint, wide), daemon=True)
-    asking.start()
-    asking.join(PATIENCE_S)
-    return answers[0] if answers else []
-
-
-def _fetch(answers: list[Any], endpoint: Any, relay: bool) -> None:
     from orchestrator.cli.target import connect
     from orchestrator.config import ConfigError
     from relay.wire.client import Unreachable
     from relay.wire.errors import ApiError
 
-    with contextlib.suppress(ApiError, Unreachable, ConfigError, OSError), connect(relay=relay) as server:
-        answers.append(server.call(endpoint, timeout_s=PATIENCE_S))
+    values = getattr(ctx, "params", None) or {}
+    wide = relay or bool(values.get("relay_wide") or values.get("host"))
+    answers: list[Any] = []
+
+    def fetch() -> None:
+        with contextlib.suppress(ApiError, Unreachable, ConfigError, OSError), connect(relay=wide) as server:
+            answers.append(server.call(endpoint, timeout_s=PATIENCE_S))
+
+    asking = threading.Thread(target=fetch, daemon=True)
+    asking.start()
+    asking.join(PATIENCE_S)
+    return answers[0] if answers else []

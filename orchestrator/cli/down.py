@@ -21,6 +21,7 @@ from relay.wire.orchestrators import Action, ActionRequest
 
 __all__ = ["command", "is_held"]
 
+LOOK_S = 0.02
 NAMED = 10
 """Agents that are named; more would not be read."""
 
@@ -97,15 +98,22 @@ def _process(pid: object) -> psutil.Process | None:
 
 
 def _await_exit(process: psutil.Process | None, name: str, deadline: float) -> None:
-    if process is None:
-        return
-    try:
-        process.wait(max(0.1, deadline - time.monotonic()))
-    except psutil.TimeoutExpired:
+    while process is not None and _lives(process):
+        if time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+            continue
         raise CliError(
             f"{name} (pid {process.pid}) has not ended yet; `kill -9 {process.pid}` is safe: agents survive",
             Exit.UNREACHABLE,
-        ) from None
+        )
+
+
+def _lives(process: psutil.Process) -> bool:
+    """A zombie does not: whoever started it has not noticed yet, but it holds nothing any more."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def is_held(path: str) -> bool:

@@ -14,13 +14,14 @@ from relay.wire.errors import ApiError, Code
 from relay.wire.output import MEDIA_TYPE, Frame, FrameDecoder, Kind
 from relay.wire.queries import AgentQuery, OutputQuery
 
-__all__ = ["await_status", "follow", "read"]
+__all__ = ["await_start", "await_status", "follow", "read"]
 
 QUIET_S = 60.0
 """A stream that carries not even an idle frame for this long (four times the usual) is taken for dead."""
 
 POLL_MS = 30_000
 EARLY_S = 0.5
+MOMENT_S = 1.0
 PASSING = frozenset({Code.HOST_OFFLINE, Code.UNAVAILABLE, Code.TIMEOUT})
 """Refusals that end by themselves when the host or the server is back."""
 
@@ -95,6 +96,15 @@ def _rest(server: Server, agent_id: str, offset: int) -> Iterator[Frame]:
     for frame in read(server, agent_id, OutputQuery(offset=offset)):
         if frame.kind not in (Kind.END, Kind.PAUSE, Kind.IDLE):
             yield frame
+
+
+def await_start(server: Server, agent_id: str) -> None:
+    """Return once a queued agent runs or has ended; says why it waits if that takes more than a moment."""
+    if await_status(server, agent_id, "running", time.monotonic() + MOMENT_S) is None:
+        agent = server.call(GET_AGENT, path={"id": agent_id})
+        if agent.status is Status.QUEUED and agent.reason:
+            say(f"{agent_id} is queued: {agent.reason}")
+        await_status(server, agent_id, "running")
 
 
 def await_status(

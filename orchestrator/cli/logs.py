@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.follow import await_status, follow, read
+from orchestrator.cli.follow import await_start, follow, read
 from orchestrator.cli.output import say
 from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt
 from orchestrator.cli.run import STDERR, STDOUT, write_all
@@ -45,22 +45,17 @@ def command(
     if tail is not None and offset is not None:
         raise typer.BadParameter("give --tail or --offset, not both")
     with connect(relay=relay_wide or host is not None) as server:
-        agent_id = server.call(GET_AGENT, path={"id": agent}).id
+        found = server.call(GET_AGENT, path={"id": agent})
+        agent_id = found.id
         position = offset or 0
         if tail is not None:
             position = _print(last_lines(server, agent_id, tail, stream), stream, position)
         elif not follow_on:
             _print(read(server, agent_id, OutputQuery(offset=position)), stream, position)
         if follow_on:
-            _await_start(server, agent_id)
+            if found.status is Status.QUEUED:
+                await_start(server, agent_id)
             _print(follow(server, agent_id, position), stream, position)
-
-
-def _await_start(server: Server, agent_id: str) -> None:
-    agent = server.call(GET_AGENT, path={"id": agent_id})
-    if agent.status is Status.QUEUED:
-        say(f"{agent_id} waits: {agent.reason or 'it has not been started yet'}")
-        await_status(server, agent_id, "running")
 
 
 def _print(frames: Iterator[Frame], stream: Stream | None, position: int) -> int:

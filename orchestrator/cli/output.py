@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,10 @@ __all__ = ["Column", "facts", "print_json", "say", "table"]
 
 WIDTH = 80
 """Of output that goes to no terminal, and the least that is used on one."""
+LEAST = 8
+"""Columns that are cut keep at least this much."""
+GAP = "  "
+"""Between two columns: rich pads one cell and draws one for the line that this box does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +43,50 @@ def print_json(value: Any) -> None:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Print `rows` under `columns`; what does not fit is cut with an ellipsis."""
+    """Print `rows` under `columns`; what does not fit is cut with an ellipsis.
+
+    The `whole` columns are shown whole even where that makes a line longer than the terminal.
+    """
     from rich import box
     from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH, no_color=True)
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), header_style="bold")
     cells = [[plain(cell) for cell in row] for row in rows]
-    for index, column in enumerate(columns):
-        longest = max([cell_len(row[index]) for row in cells], default=0)
-        grid.add_column(
-            column.title,
-            no_wrap=True,
-            overflow="ellipsis",
-            justify="right" if column.right else "left",
-            min_width=max(longest, len(column.title))
-            if column.whole
-            else min(longest, max(len(column.title), 8)),
-        )
+    natural = [
+        max([len(column.title), *(cell_len(row[index]) for row in cells)])
+        for index, column in enumerate(columns)
+    ]
+    console = Console(highlight=False)
+    room = max(WIDTH, console.width) if console.is_terminal else WIDTH
+    widths = _shared(columns, natural, room - len(GAP) * (len(columns) - 1))
+    needed = sum(widths) + len(GAP) * (len(columns) - 1)
+    colour = {} if console.is_terminal else {"color_system": None}
+    console = Console(highlight=False, width=needed, **colour)  # type: ignore[arg-type]
+    grid = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
+    for column, width in zip(columns, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        grid.add_column(column.title, no_wrap=True, overflow="ellipsis", justify=justify, width=width)
     for row in cells:
         grid.add_row(*(Text(cell) for cell in row))
     console.print(grid)
+
+
+def _shared(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
+    """Return the width of each column: the whole ones as they are, the rest of `room` for the others."""
+    left = room - sum(width for column, width in zip(columns, natural, strict=True) if column.whole)
+    widths = list(natural)
+    others = sorted(
+        (index for index, column in enumerate(columns) if not column.whole), key=natural.__getitem__
+    )
+    for position, index in enumerate(others):
+        fair = max(LEAST, left // (len(others) - position))
+        widths[index] = min(natural[index], fair)
+        left -= widths[index]
+    return widths
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:

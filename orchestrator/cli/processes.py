@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,10 +95,12 @@ def start(home: Home, config: Config, *, port: int | None = None, wait_for_relay
                 _same_port(started.relay_url, port)
             if not daemon_answers(home):
                 started.children.append(launch(home, "orchestrator", []))
-            _await(home, started, wait_for_relay=wait_for_relay)
+            _await(home, started, wait_for_relay=wait_for_relay, any_port=port is None)
         except BaseException:
             _end(started.children)
             raise
+    for child in started.children:
+        threading.Thread(target=child.process.wait, daemon=True).start()  # or it stays a zombie while we run
     return started
 
 
@@ -175,16 +178,23 @@ def _one_at_a_time(home: Home) -> Iterator[None]:
 
 
 def _choose_port(wanted: int | None) -> tuple[int, bool]:
-    """Return a port to listen on, and whether the default one was taken."""
-    for port in (DEFAULT_PORT, 0) if wanted is None else (wanted,):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except (OSError, OverflowError):
-                continue
-            return int(probe.getsockname()[1]), wanted is None and port == 0
-    raise CliError(f"port {wanted} is in use or not allowed; choose another with --port, or leave it out")
+    """Return a port to listen on (0: any), and whether the default one was taken."""
+    if wanted is None:
+        free = _is_free(DEFAULT_PORT)
+        return (DEFAULT_PORT if free else 0), not free
+    if not _is_free(wanted):
+        raise CliError(f"port {wanted} is in use or not allowed; choose another with --port, or leave it out")
+    return wanted, False
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+        return True
 
 
 def _same_port(url: str, port: int) -> None:
@@ -192,7 +202,7 @@ def _same_port(url: str, port: int) -> None:
         raise CliError(f"a relay already runs here, at {url}; `muster down` first to move it to port {port}")
 
 
-def _await(home: Home, started: Started, *, wait_for_relay: bool) -> None:
+def _await(home: Home, started: Started, *, wait_for_relay: bool, any_port: bool) -> None:
     waiting = {child.name: child for child in started.children}
     deadline = time.monotonic() + READY_S
     while waiting:
@@ -205,6 +215,10 @@ def _await(home: Home, started: Started, *, wait_for_relay: bool) -> None:
             return
         for child in list(waiting.values()):
             if child.process.poll() is not None:
+                if child.name == "relay" and any_port and not _is_free(DEFAULT_PORT):
+                    any_port = False  # somebody took the default in the same instant
+                    waiting["relay"] = _replace(home, started, child)
+                    continue
                 failure = _failure(child, f"the {child.name} ended with {child.process.returncode}")
                 if child.name == "orchestrator" or wait_for_relay:
                     raise failure
@@ -214,6 +228,14 @@ def _await(home: Home, started: Started, *, wait_for_relay: bool) -> None:
                 raise _failure(child, f"the {child.name} did not answer within {READY_S:.0f} s")
         if waiting:
             time.sleep(LOOK_S)
+
+
+def _replace(home: Home, started: Started, child: Child) -> Child:
+    """Start the relay once more, on any free port."""
+    started.children.remove(child)
+    started.children.append(launch(home, "relay", ["--bind", "127.0.0.1:0"]))
+    started.port_was_taken = True
+    return started.children[-1]
 
 
 def _own_relay(home: Home, child: Child) -> str | None:

@@ -16,7 +16,7 @@ from typing import Literal
 import typer
 
 from orchestrator.cli.failures import explain
-from orchestrator.cli.follow import await_status, follow
+from orchestrator.cli.follow import await_start, await_status, follow
 from orchestrator.cli.output import say
 from orchestrator.cli.parameters import takes
 from orchestrator.cli.pump import pump_stdin
@@ -150,9 +150,7 @@ class _Run:
             agent = submit(self._server, self._request).agent
             self._events.put(_Event("spawned", agent=agent))
             if agent.status is Status.QUEUED:
-                if agent.reason:
-                    say(f"{agent.id} waits: {agent.reason}")
-                agent = await_status(self._server, agent.id, "running") or agent
+                await_start(self._server, agent.id)
             self._copy(agent.id)
             ended = await_status(self._server, agent.id, "ended")
             self._events.put(_Event("ended", agent=ended))

@@ -14,6 +14,8 @@ from relay.wire.endpoints import GET_AGENT
 
 __all__ = ["command"]
 
+TAIL_LINES = 10
+
 
 def command(
     agent: AgentArg, relay_wide: RelayOpt = False, host: HostOpt = None, json: JsonOpt = False
@@ -27,7 +29,7 @@ def command(
     facts([*_identity(found), *_state(found), *_times(found), *_end(found)])
     if found.cause and found.cause.output_tail:
         print("last output:")
-        for line in found.cause.output_tail.splitlines():
+        for line in found.cause.output_tail.splitlines()[-TAIL_LINES:]:
             print(f"  {plain(line)}")
 
 

@@ -45,7 +45,7 @@ def command(ctx: typer.Context, options: Options) -> None:
         host = f" on {agent.orchestrator_id}" if agent.orchestrator_id else ""
         print(f"{agent.id} {agent.status}{host}")
         if agent.status is Status.QUEUED and agent.reason:
-            say(f"waiting: {agent.reason}")
+            say(f"{agent.id} is queued: {agent.reason}")
     _report(agent, waited=options.wait is not None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -163,8 +162,16 @@ class Server:
 
     @property
     def crashed(self) -> bool:
-        """Whether the daemon left its record behind, as it does not when it is shut down on purpose."""
-        return os.path.exists(self.home.host_record)
+        """Whether the daemon is gone without having removed its record, as it does when it is shut down."""
+        record = self.home.read_record(self.home.host_record)
+        if record is None:
+            return False
+        import psutil
+
+        try:
+            return "orchestrator" not in psutil.Process(int(record.get("pid", 0))).cmdline()
+        except (psutil.Error, ValueError):
+            return True
 
     def settled(self) -> None:
         """Note that the server answers again: the next outage starts with a short wait."""

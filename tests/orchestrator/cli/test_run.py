@@ -313,12 +313,17 @@ def test_a_queued_agent_is_waited_for_and_says_why(muster: Muster, daemon: FakeS
 
     def get(call: Call) -> ManagedAgent:
         waited.append(call.query.wait)
+        if waited.count("running") == 1:
+            never.wait(call.query.timeout_ms / 1000 if call.query.wait else 0)
+            return queued
         return SUCCEEDED
 
+    never = threading.Event()
     daemon.on(GET_AGENT, get)
 
     said = muster("run", "--", "anything")
 
     assert (said.code, said.out) == (0, b"late")
     assert "no host is online" in said.err
-    assert waited[0] == "running"
+    assert waited[:1] == ["running"]
+    assert waited[-1] == "ended"

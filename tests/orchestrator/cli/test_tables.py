@@ -1,0 +1,183 @@
+"""What people see: 80 columns, ids whole, nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import re
+
+from local_api import NOW, FakeServer, an_agent
+from muster_command import Muster
+
+from relay.wire.agents import Cause, CauseKind, ExitFacts, Presence, Status
+from relay.wire.base import now_ms
+from relay.wire.endpoints import GET_AGENT, LIST_AGENTS, LIST_HOSTS
+from relay.wire.orchestrators import HostStatus, Load, Orchestrator, ProviderInfo
+
+
+def lines(text: str) -> list[str]:
+    found = [line.rstrip() for line in text.splitlines()]
+    assert max(map(len, text.splitlines()), default=0) <= 80
+    return found
+
+
+def test_ps_fits_80_columns_and_never_cuts_an_id(muster: Muster, daemon: FakeServer) -> None:
+    agents = [
+        an_agent(
+            id="ag-000000000001",
+            label="a label that is rather long",
+            title="python -c '" + "x" * 200,
+            started_at=now_ms() - 65_000,
+        ),
+        an_agent(
+            Status.FAILED,
+            id="ag-000000000002",
+            cause=Cause(kind=CauseKind.EXIT, message="", exit_code=3),
+            started_at=now_ms() - 7_300_000,
+        ),
+        an_agent(
+            id="ag-000000000003",
+            presence=Presence.UNKNOWN,
+            title="evil \x1b[31mred\x07\nline",
+            started_at=now_ms(),
+        ),
+    ]
+    daemon.on(LIST_AGENTS, agents)
+
+    found = lines(muster("ps", "--all").text)
+
+    assert found == [
+        "ID               STATUS    AGE  PROVIDER  LABEL               WHAT",
+        "─" * 80,
+        "ag-000000000001  running    1m  command   a label that is r…  python -c 'xxxxxx…",
+        "ag-000000000002  exit 3     2h  command",
+        "ag-000000000003  running?   1h  command                       evil  [31mred  li…",
+    ]
+
+
+def test_ps_of_all_hosts_names_them(muster: Muster, relay: FakeServer) -> None:
+    now = now_ms() - 3_700_000
+    relay.on(
+        LIST_AGENTS,
+        [an_agent(started_at=now), an_agent(id="ag-1", orchestrator_id="there", started_at=now)],
+    )
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+
+    found = lines(muster("ps", "-r").text)
+
+    assert found[0] == "ID               STATUS   AGE  PROVIDER  HOST   WHAT"
+    assert found[3] == "ag-1             running   1h  command   there"
+
+
+def test_ps_asks_for_what_was_typed(muster: Muster, daemon: FakeServer) -> None:
+    daemon.on(LIST_AGENTS, [])
+
+    assert "muster ps --all" in muster("ps").text
+    assert muster("ps", "--status", "failed,lost", "--label", "l", "--tag", "t", "--json").json == []
+
+    first, second = (call.query for call in daemon.made(LIST_AGENTS))
+    assert first.status == "live"
+    assert (second.status, second.label, second.tag) == ("failed,lost", "l", "t")
+
+
+def test_show_says_all_that_is_known(muster: Muster, daemon: FakeServer) -> None:
+    cause = Cause(kind=CauseKind.STOPPED, message="stopped", by="bob", output_tail="last\x1b[2J\nwords\n")
+    end = ExitFacts(
+        at=NOW,
+        signal=9,
+        stage="kill",
+        killed=["12 python", "13 sh"],
+        survivors=["14 stuck"],
+        output_bytes=5_000_000,
+    )
+    agent = an_agent(
+        Status.CANCELLED,
+        label="l",
+        title="sleep 9",
+        cwd="/srv",
+        cause=cause,
+        exit=end,
+        started_at=NOW,
+        ended_at=NOW + 65_000,
+    )
+    daemon.on(GET_AGENT, agent)
+
+    said = muster("show", "l")
+
+    assert [re.sub(r"\(\d+d ago\)", "(… ago)", line) for line in lines(said.text)] == [
+        "id          ag-0123456789ab",
+        "label       l",
+        "what        sleep 9",
+        "provider    command",
+        "mode        headless, approval guarded",
+        "host        here",
+        "cwd         /srv",
+        "status      cancelled",
+        "cause       stopped: stopped (by bob)",
+        "created     2025-10-09 08:53:20.000 (… ago)",
+        "started     2025-10-09 08:53:20.000 (… ago)",
+        "ended       2025-10-09 08:54:25.000 (… ago)",
+        "ran for     1m05s",
+        "exit        killed by SIGKILL",
+        "stopped by  kill was the last step that was needed",
+        "killed      12 python, 13 sh",
+        "survivors   14 stuck",
+        "output      4.8 MiB",
+        "last output:",
+        "  last [2J",
+        "  words",
+    ]
+
+
+def host(name: str, status: HostStatus, **facts: object) -> Orchestrator:
+    return Orchestrator(id=name, hostname=name, status=status, agent_id=f"orchestrator-{name}", **facts)  # type: ignore[arg-type]
+
+
+def test_hosts_shows_status_load_and_skew(muster: Muster, relay: FakeServer) -> None:
+    now = now_ms()
+    relay.on(
+        LIST_HOSTS,
+        [
+            host("b", HostStatus.OFFLINE, offline_since=now - 120_500, last_seen=now - 180_500),
+            host(
+                "a",
+                HostStatus.ONLINE,
+                last_seen=now - 3_700_000,
+                max_agents=64,
+                clock_skew_ms=-2500,
+                labels={"zone": "eu"},
+                load=Load(cpus=4, load_average=1.25),
+            ),
+        ],
+    )
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+
+    assert lines(muster("hosts").text) == [
+        "HOST  STATUS      AGENTS   LOAD   SKEW  SEEN  LABELS",
+        "─" * 53,
+        "a     online        0/64  1.2/4  -2.5s    1h  zone=eu",
+        "b     offline 2m       0      -     0s    3m",
+    ]
+    assert muster("hosts", "--json").json[1]["clockSkewMs"] == -2500
+
+
+def test_hosts_falls_back_to_this_one_and_says_so(muster: Muster, daemon: FakeServer) -> None:
+    daemon.on(LIST_HOSTS, [host("here", HostStatus.ONLINE)])
+    muster.variables["MUSTER_RELAY_URL"] = "http://127.0.0.1:9"
+
+    said = muster("hosts", "--json")
+
+    assert [found["id"] for found in said.json] == ["here"]
+    assert "only what this host's daemon knows" in said.err
+
+
+def test_providers_says_where_and_why_not(muster: Muster, daemon: FakeServer) -> None:
+    capabilities = [
+        ProviderInfo(name="claude", path="/usr/bin/claude", version="2.1.0"),
+        ProviderInfo(name="codex", note="not on PATH"),
+    ]
+    daemon.on(LIST_HOSTS, [host("here", HostStatus.ONLINE, capabilities=capabilities)])
+
+    assert lines(muster("providers").text)[2:] == [
+        "claude    2.1.0    /usr/bin/claude",
+        "codex     -        not on PATH",
+    ]
+    assert [info["name"] for info in muster("providers", "--json").json] == ["claude", "codex"]
