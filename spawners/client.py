@@ -25,7 +25,7 @@ from spawners.keeper_program import compiled_keeper
 from spawners.keeper_session import KeeperSession
 from spawners.launch import Exit, Identity, Launch, SessionRef
 from spawners.line import Line, LineLost, take_up
-from spawners.tree import MARK
+from spawners.tree import MARK, PLACE
 
 __all__ = ["KeeperSession", "KeeperSpawner"]
 
@@ -64,7 +64,7 @@ class KeeperSpawner:
     # -- Spawner
 
     async def spawn(self, launch: Launch) -> KeeperSession:
-        """See `Spawner.spawn`. `MUSTER_AGENT_ID` is added to the program's environment.
+        """See `Spawner.spawn`. `MUSTER_AGENT_ID` and `MUSTER_AGENT_DIR` are added to its environment.
 
         Cancelled after the keeper was started, it leaves a running agent that `reattach` finds.
         """
@@ -150,7 +150,7 @@ class KeeperSpawner:
 
     async def _prepare_and_start(self, ref: SessionRef, launch: Launch) -> KeeperSession:
         directory = AgentDirectory(ref.directory)
-        marked = dataclasses.replace(launch, env={**launch.env, MARK: launch.agent_id})
+        marked = dataclasses.replace(launch, env={**launch.env, MARK: launch.agent_id, PLACE: ref.directory})
         write = functools.partial(directory.write_spec, marked, self._socket(ref.agent_id), self._held_bytes)
         try:
             lock = _os.lock_new(directory.lock_file)

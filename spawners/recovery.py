@@ -62,7 +62,7 @@ def lost(ref: SessionRef) -> SessionLost:
         return SessionLost("never_started", f"{ref.agent_id} was written down but never executed")
     if child.boot_id != _os.boot_id():
         return SessionLost("host_reboot", f"the host has restarted since {ref.agent_id} was started")
-    ended = end_survivors(ref.agent_id, child.program, child.keeper_started)
+    ended = end_survivors(ref.directory, child.program, child.keeper_started)
     names = ", ".join(item.label for item in ended)
     message = f"the keeper of {ref.agent_id} (pid {child.keeper_pid}) was killed: how it ended is not known"
     if names:

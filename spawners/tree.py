@@ -14,10 +14,14 @@ import time
 from spawners import _os
 from spawners.launch import Identity
 
-__all__ = ["MARK", "end_survivors", "is_alive", "survivors"]
+__all__ = ["MARK", "PLACE", "end_survivors", "is_alive", "survivors"]
 
 MARK = "MUSTER_AGENT_ID"
-"""Environment variable that names the agent a process belongs to."""
+"""Environment variable that tells an agent its id."""
+
+PLACE = "MUSTER_AGENT_DIR"
+"""Environment variable by which the processes of an agent are found again: its directory. Unlike the id,
+which two hosts on one machine, or somebody's copy of an environment, may share, it names one agent only."""
 
 _PASS_S = 0.02
 _GIVE_UP_S = 10.0
@@ -31,7 +35,7 @@ def is_alive(identity: Identity) -> bool:
     return found is not None and not found.zombie and found.started == identity.started
 
 
-def survivors(agent_id: str, program: Identity | None, started: int) -> list[_os.Process]:
+def survivors(directory: str, program: Identity | None, started: int) -> list[_os.Process]:
     """The living processes that are proven to be the agent's; never this one or one above it.
 
     `started` is when the keeper began: nothing older can belong to its agent. What descends from, or
@@ -42,7 +46,7 @@ def survivors(agent_id: str, program: Identity | None, started: int) -> list[_os
     root = table.get(program.pid) if program else None
     if root is not None and program is not None and root.started != program.started:
         root = None
-    mark = f"{MARK}={agent_id}"
+    mark = f"{PLACE}={directory}"
     found = []
     for item in table.values():
         if item.zombie or item.pid in ours or item.started < started:
@@ -62,7 +66,7 @@ def _lineage(table: dict[int, _os.Process], pid: int) -> set[int]:
     return line
 
 
-def end_survivors(agent_id: str, program: Identity | None, started: int) -> tuple[_os.Process, ...]:
+def end_survivors(directory: str, program: Identity | None, started: int) -> tuple[_os.Process, ...]:
     """Kill what `survivors` finds until two passes in a row find nothing; returns what was killed.
 
     Blocks, for at most about ten seconds: run it in a thread. What could not be killed by then is
@@ -72,7 +76,7 @@ def end_survivors(agent_id: str, program: Identity | None, started: int) -> tupl
     empty = 0
     deadline = time.monotonic() + _GIVE_UP_S
     while empty < 2 and time.monotonic() < deadline:
-        living = survivors(agent_id, program, started)
+        living = survivors(directory, program, started)
         empty = 0 if living else empty + 1
         for item in living:
             if _os.send_signal(item, getattr(signal, "SIGKILL", signal.SIGTERM)):

@@ -53,7 +53,7 @@ def has_mark(pid: int, mark: str) -> bool:
     """Whether the environment the process was executed with holds exactly `mark` (`NAME=value`)."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return mark.encode() in file.read().split(b"\0")
+            return os.fsencode(mark) in file.read().split(b"\0")
     except OSError:
         return False
 

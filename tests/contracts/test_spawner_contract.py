@@ -185,7 +185,7 @@ async def test_the_program_gets_exactly_its_environment_directory_and_three_file
     session = await spawner.spawn(launch)
     told = (await everything(session)).decode().splitlines()
 
-    assert told[0] == "A,LC_ALL,MUSTER_AGENT_ID"
+    assert told[0] == "A,LC_ALL,MUSTER_AGENT_DIR,MUSTER_AGENT_ID"
     assert told[1:3] == ["A=b c=d", str(tmp_path)]
     assert [line.split()[0] for line in told[3:]] == ["0", "1", "2"], told
     assert told[3] == "0 /dev/null"

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -282,6 +283,21 @@ async def test_a_stranger_with_the_same_pid_lives(spawner: KeeperSpawner, script
         stranger.wait()
 
 
+async def test_an_agent_of_the_same_id_under_another_root_lives(
+    spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path
+) -> None:
+    other = KeeperSpawner(str(tmp_path / "a"), tempfile.mkdtemp(prefix="mu-"), str(tmp_path / "c"))
+    launch = scripted("sleep")
+    mine, others = await spawner.spawn(launch), await other.spawn(launch)
+    kill_keeper(mine.ref)
+    with pytest.raises(SessionLost) as lost:
+        await mine.wait()
+
+    assert lost.value.ended_pids == (mine.identity.pid,)
+    assert is_running(others.identity.pid)
+    assert (await others.stop()).ended_by == "stop"
+
+
 async def test_a_daemon_started_by_an_agent_is_never_its_own_victim(
     spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path
 ) -> None:
@@ -295,7 +311,7 @@ async def test_a_daemon_started_by_an_agent_is_never_its_own_victim(
     )
     told = subprocess.run(
         [sys.executable, "-c", code, session.ref.agent_id, session.ref.directory],
-        env={**os.environ, "MUSTER_AGENT_ID": session.ref.agent_id},
+        env={**os.environ, "MUSTER_AGENT_DIR": session.ref.directory},
         capture_output=True,
         text=True,
         check=True,

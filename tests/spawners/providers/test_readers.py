@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from spawners.providers.base import MAX_TEXT, Outcome
-from spawners.providers.jsonlines import JsonLines
+from spawners.providers.jsonlines import MAX_LINE, JsonLines
 from spawners.providers.registry import BUILTIN
 
 
@@ -76,7 +77,7 @@ def test_a_good_run_read_in_pieces_of_any_size(provider: str, size: int) -> None
 def test_noise_between_the_lines_changes_nothing(provider: str) -> None:
     noise = (
         b'warning: \xff\xfe\n{"half": \n[1]\n"text"\n{"type": 7}\n{"type": ["init"]}\n\n'
-        + b"[" * 100_000
+        + b'{"a":' * 100_000
         + b"\n"
     )
     noisy = noise.join([b"", *SUCCESS[provider].splitlines(keepends=True)])
@@ -191,6 +192,38 @@ def test_a_line_over_the_limit_is_skipped_and_the_next_is_read() -> None:
     assert list(reader.feed(b"x" * 100)) == []
     assert list(reader.feed(b'x"}\n{"b": 1}\n{"c')) == [{"b": 1}]
     assert list(reader.feed(b'": 2}\n')) == [{"c": 2}]
+
+
+@pytest.mark.parametrize("provider", ["claude", "gemini"])
+def test_memory_is_bounded_whatever_is_said(provider: str) -> None:
+    reader = BUILTIN.get(provider).reader()
+    said = lines(GEMINI_SAID | {"content": "x" * 100_000})
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            reader.feed(said)
+        endless = b"{" + b"x" * 1_000_000
+        for _ in range(40):
+            reader.feed(endless)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < MAX_LINE + 2_000_000
+
+
+def test_an_answer_in_many_pieces_is_not_kept_beyond_what_is_shown() -> None:
+    reader = BUILTIN.get("gemini").reader()
+    said = lines(GEMINI_SAID | {"content": "x" * 1000})
+    tracemalloc.start()
+    try:
+        for _ in range(5000):
+            reader.feed(said)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 10 * MAX_TEXT
 
 
 def test_a_line_of_the_limit_is_read() -> None:
