@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -180,7 +181,7 @@ def _listening(address: Address) -> Iterator[socket.socket]:
 def _raise_file_limit() -> None:
     """Every host holds a connection; the soft limit is often 1024."""
     try:
-        import resource  # noqa: PLC0415 - POSIX only
+        resource: Any = importlib.import_module("resource")  # POSIX only
     except ImportError:
         return
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -206,7 +207,10 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(options: argparse.Namespace, home: Home, listener: socket.socket) -> None:
-    store = SqlStore(database_url(options.database or home.relay_database))
+    try:
+        store = SqlStore(database_url(options.database or home.relay_database))
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
     config = replace(
         RelayConfig(), keep_ms=int(options.keep_days * DAY_MS), heartbeat_ms=options.heartbeat_ms
     )

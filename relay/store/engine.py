@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -11,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import URL, Engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.core.ports import StorageFull, StorageUnavailable
@@ -42,7 +43,10 @@ def database_url(text_: str) -> URL:
     scheme = drivers.get(scheme, scheme)
     if scheme not in drivers.values():
         raise ValueError(f"database {scheme}:// is not supported; use sqlite:///PATH or postgresql://…")
-    return make_url(f"{scheme}://{rest}")
+    try:
+        return make_url(f"{scheme}://{rest}")
+    except (ArgumentError, ValueError) as error:
+        raise ValueError(f"the database URL cannot be read: {error}") from None
 
 
 class SqlTransaction:
@@ -81,6 +85,17 @@ class SqlStore:
     async def writing(self) -> AsyncIterator[SqlTransaction]:
         async with self.connected() as connection:
             yield SqlTransaction(connection)
+
+    def probe(self) -> None:
+        """Raise `StorageUnavailable` if the file cannot be used at all.
+
+        Asked before the first connection, because the thread of one that fails to open outlives it
+        and writes a traceback.
+        """
+        if self._path is None:
+            return
+        with _in_words(self._path), contextlib.closing(sqlite3.connect(self._path)) as connection:
+            connection.execute("PRAGMA schema_version")
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[AsyncConnection]:

@@ -19,6 +19,7 @@ async def prepare(store: SqlStore) -> None:
 
     Raises `StorageUnavailable` if the database cannot be opened or is newer than this program.
     """
+    store.probe()
     async with store.connected() as connection:
         revision = await connection.run_sync(_revision)
         if revision == REVISIONS[-1]:

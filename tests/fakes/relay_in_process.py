@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,16 @@ from relay.wire.client import AsyncClient
 from relay.wire.health import Scope, TokenRequest
 from relay.wire.queries import AgentQuery
 
-__all__ = ["RelayInProcess"]
+__all__ = ["RelayInProcess", "eventually"]
 
 ADMIN_TOKEN = "mst_" + "a" * 64
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what no event tells of; fails after 10 s."""
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 class _Server(uvicorn.Server):

@@ -78,9 +78,7 @@ class ScriptedHost:
         return await self.client.call(endpoints.HEARTBEAT, body, path={"id": self.id})
 
     async def roster(self, *agents: ManagedAgent, taken_at: int = 0) -> ReportReply:
-        body = Roster(
-            instance_id=self.instance_id, epoch=self.epoch, agents=list(agents), taken_at=taken_at
-        )
+        body = Roster(instance_id=self.instance_id, epoch=self.epoch, agents=list(agents), taken_at=taken_at)
         return await self.client.call(endpoints.PUT_ROSTER, body, path={"id": self.id})
 
     async def report(self, *agents: ManagedAgent, **facts: Any) -> ReportReply:
@@ -126,9 +124,7 @@ class ScriptedHost:
             agent=said,
             result=result,
         )
-        return await self.client.call(
-            endpoints.ACK_COMMAND, body, path={"id": self.id, "cid": envelope.id}
-        )
+        return await self.client.call(endpoints.ACK_COMMAND, body, path={"id": self.id, "cid": envelope.id})
 
     async def upload(self, stream_id: str, pieces: AsyncIterator[bytes]) -> None:
         await self.client.upload(

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from relay_in_process import RelayInProcess
+from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
@@ -18,9 +18,11 @@ from relay.wire.queries import AgentListQuery, AgentQuery
 
 async def go_offline(relay: RelayInProcess) -> None:
     relay.relay._leases.extend(-1000)
-    async with asyncio.timeout(10):
-        while (await relay.client().call(endpoints.LIST_HOSTS))[0].offline_since is None:
-            await asyncio.sleep(0.02)
+
+    async def reached() -> bool:
+        return (await relay.client().call(endpoints.LIST_HOSTS))[0].offline_since is not None
+
+    await eventually(reached)
 
 
 async def stop(relay: RelayInProcess, agent_id: str, **facts: Any) -> Any:
@@ -80,7 +82,9 @@ async def test_lists_are_filtered(relay: RelayInProcess, host: ScriptedHost) -> 
         assert refusal.value.code is Code.INVALID
 
 
-async def test_a_stop_is_sent_once_and_its_word_is_the_hosts(relay: RelayInProcess, host: ScriptedHost) -> None:
+async def test_a_stop_is_sent_once_and_its_word_is_the_hosts(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     await host.report(agent("ag-1"))
     assert (await stop(relay, "ag-1", grace_ms=5)).status is Status.RUNNING
     await stop(relay, "ag-1", grace_ms=5)
@@ -109,7 +113,9 @@ async def test_a_stop_of_what_no_host_was_sent_ends_it_at_once(
         assert (await anext(commands)).body.request.label == "next"  # type: ignore[union-attr]
 
 
-async def test_a_stop_for_an_absent_host_is_kept_and_says_so(relay: RelayInProcess, host: ScriptedHost) -> None:
+async def test_a_stop_for_an_absent_host_is_kept_and_says_so(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     await host.report(agent("ag-1"))
     await go_offline(relay)
     told = await stop(relay, "ag-1")
@@ -179,7 +185,9 @@ async def test_what_cannot_be_steered_says_why(relay: RelayInProcess, host: Scri
     assert refusal.details["offlineSince"]
 
 
-async def test_an_ended_agent_is_forgotten_here_and_on_its_host(relay: RelayInProcess, host: ScriptedHost) -> None:
+async def test_an_ended_agent_is_forgotten_here_and_on_its_host(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     ended = agent("ag-1", Status.FAILED)
     await host.report(ended, agent("ag-2"))
     forget = endpoints.FORGET_AGENT
@@ -201,7 +209,9 @@ async def test_old_endings_are_pruned_and_live_agents_never(start_relay: Any) ->
     host = ScriptedHost(relay.client())
     await host.register()
     await host.report(agent("ag-1"), agent("ag-2", Status.FAILED))
-    async with asyncio.timeout(10):
-        while len(await relay.client().call(endpoints.LIST_AGENTS)) != 1:
-            await asyncio.sleep(0.02)
+
+    async def reached() -> bool:
+        return len(await relay.client().call(endpoints.LIST_AGENTS)) == 1
+
+    await eventually(reached)
     assert (await relay.client().call(endpoints.GET_AGENT, path={"id": "ag-1"}, query=AgentQuery())).id

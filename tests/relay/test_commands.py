@@ -82,7 +82,9 @@ async def test_an_acknowledgement_may_be_repeated_and_the_first_one_counts(
     assert (await relay.get(queued.id)).status is Status.RUNNING
 
 
-async def test_an_unknown_command_is_nothing_to_come_back_for(host: ScriptedHost, relay: RelayInProcess) -> None:
+async def test_an_unknown_command_is_nothing_to_come_back_for(
+    host: ScriptedHost, relay: RelayInProcess
+) -> None:
     await relay.spawn()
     async with host.commands() as commands:
         envelope = await anext(commands)

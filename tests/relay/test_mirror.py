@@ -31,7 +31,11 @@ def test_an_agent_that_the_relay_never_heard_of_is_taken_in() -> None:
     merged = merge(None, agent("ag-1"), "h1", NOW)
     assert merged.event is EventType.AGENT_CHANGED
     assert merged.record is not None
-    assert (merged.record.host_id, merged.record.confirmed, merged.record.agent.received_at) == ("h1", True, NOW)
+    assert (merged.record.host_id, merged.record.confirmed, merged.record.agent.received_at) == (
+        "h1",
+        True,
+        NOW,
+    )
 
 
 def test_another_hosts_agent_is_refused() -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from relay_in_process import RelayInProcess
+from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
@@ -59,7 +59,9 @@ async def test_frames_arrive_as_the_host_sent_them(relay: RelayInProcess, host: 
         assert await reading == script
 
 
-async def test_a_plain_reader_gets_bytes_and_where_they_begin(relay: RelayInProcess, host: ScriptedHost) -> None:
+async def test_a_plain_reader_gets_bytes_and_where_they_begin(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     await host.report(agent("ag-1"))
 
     async def read() -> tuple[str, bytes]:
@@ -71,12 +73,19 @@ async def test_a_plain_reader_gets_bytes_and_where_they_begin(relay: RelayInProc
         reading = asyncio.create_task(read())
         asked = await output_command(commands)
         assert asked.tail == 6
-        script = [gap_frame(0, 40), Frame(40, Kind.STDOUT, b"a\xff"), Frame(42, Kind.STDERR, b"b\n"), Frame(44, Kind.PAUSE)]
+        script = [
+            gap_frame(0, 40),
+            Frame(40, Kind.STDOUT, b"a\xff"),
+            Frame(42, Kind.STDERR, b"b\n"),
+            Frame(44, Kind.PAUSE),
+        ]
         await host.upload(asked.stream_id, sent(*script))
         assert await reading == ("40", b"a\xffb\n")
 
 
-async def test_a_request_is_repeated_on_the_hosts_next_stream(relay: RelayInProcess, host: ScriptedHost) -> None:
+async def test_a_request_is_repeated_on_the_hosts_next_stream(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     await host.report(agent("ag-1"))
     async with host.commands() as commands:
         reading = asyncio.create_task(frames(relay, "ag-1"))
@@ -175,7 +184,9 @@ async def test_an_agent_that_never_ran_has_no_output(relay: RelayInProcess) -> N
     assert await following == [Frame(0, Kind.END)]
 
 
-async def test_following_a_queued_agent_begins_when_it_runs(relay: RelayInProcess, host: ScriptedHost) -> None:
+async def test_following_a_queued_agent_begins_when_it_runs(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     queued = await relay.spawn()
     following = asyncio.create_task(frames(relay, queued.id, follow=True))
     async with host.commands() as commands:
@@ -193,9 +204,11 @@ async def test_absent_and_silent_hosts_are_told_apart(start_relay: Any) -> None:
     with pytest.raises(ApiError) as refusal:
         await frames(relay, "ag-1")
     assert refusal.value.code is Code.TIMEOUT
-    async with asyncio.timeout(10):
-        while (await relay.client().call(endpoints.LIST_HOSTS))[0].offline_since is None:
-            await asyncio.sleep(0.02)
+
+    async def reached() -> bool:
+        return (await relay.client().call(endpoints.LIST_HOSTS))[0].offline_since is not None
+
+    await eventually(reached)
     with pytest.raises(ApiError) as refusal:
         await frames(relay, "ag-1")
     assert refusal.value.code is Code.HOST_OFFLINE

@@ -15,7 +15,11 @@ CLAUDE = SpawnRequest(provider="claude", prompt="hi")
 
 
 def host(
-    id_: str, running: int = 0, max_agents: int = 4, average: float = 0.0, labels: dict[str, str] | None = None
+    id_: str,
+    running: int = 0,
+    max_agents: int = 4,
+    average: float = 0.0,
+    labels: dict[str, str] | None = None,
 ) -> Lease:
     facts = Registration(
         id=id_,
@@ -85,7 +89,9 @@ def test_a_named_host_decides_about_its_providers_itself() -> None:
 
 def test_a_named_host_is_waited_for_and_never_replaced() -> None:
     named = SpawnRequest(argv=["true"], orchestrator_id="a")
-    assert "waits for host a, which is offline" in (place(named, [offline(host("a")), host("b")]).reason or "")
+    assert "waits for host a, which is offline" in (
+        place(named, [offline(host("a")), host("b")]).reason or ""
+    )
     assert "is draining" in (place(named, [draining(host("a")), host("b")]).reason or "")
     assert "is full" in (place(named, [host("a", 4, 4), host("b")]).reason or "")
     assert "not known any more" in (place(named, [host("b")]).reason or "")

@@ -33,7 +33,11 @@ async def test_reports_are_taken_in_order_and_each_once(relay: RelayInProcess, h
     again = (await host.send(reports)).acks
     assert [ack.ack for ack in again] == [AckClass.DUPLICATE] * 3
     told = [event for event in await events(relay) if event.agent_id == "ag-1"]
-    assert [(event.at, event.data["kind"]) for event in told] == [(1, "starting"), (2, "running"), (3, "succeeded")]
+    assert [(event.at, event.data["kind"]) for event in told] == [
+        (1, "starting"),
+        (2, "running"),
+        (3, "succeeded"),
+    ]
     assert told[-1].type == EventType.AGENT_ENDED
     assert all(event.received_at > 1_000_000 for event in told)
 
@@ -75,7 +79,9 @@ async def test_a_store_that_cannot_takes_nothing_and_asks_for_all_again(
     with sqlite3.connect(tmp_path / "relay.db") as database:
         database.execute("DROP TRIGGER broken")
     host.seq = 0
-    assert [ack.ack for ack in (await host.report(agent("ag-1"), agent("ag-2"))).acks] == [AckClass.COMMITTED] * 2
+    assert [ack.ack for ack in (await host.report(agent("ag-1"), agent("ag-2"))).acks] == [
+        AckClass.COMMITTED
+    ] * 2
 
 
 async def test_what_a_roster_does_not_name_is_lost_until_it_is_found(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from relay_in_process import RelayInProcess
+from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
+from sqlalchemy import text
 
 from relay.wire import endpoints
 from relay.wire.agents import CauseKind, Placement, Presence, SpawnRequest, Status
@@ -23,7 +24,12 @@ async def test_a_spawn_reaches_its_host_with_everything_that_was_asked(
 ) -> None:
     queued = await relay.spawn("sh", "-c", "true", env={"A": "b"}, label="x", tags=["t"], timeout_ms=5)
     assert (queued.status, queued.orchestrator_id, queued.env_keys) == (Status.QUEUED, "h1", ["A"])
-    assert (queued.title, queued.label, queued.tags, queued.requested_by) == ("sh -c true", "x", ["t"], "admin")
+    assert (queued.title, queued.label, queued.tags, queued.requested_by) == (
+        "sh -c true",
+        "x",
+        ["t"],
+        "admin",
+    )
     async with host.commands() as commands:
         envelope = await anext(commands)
         body = envelope.body
@@ -166,9 +172,11 @@ async def test_a_host_that_goes_offline_gives_back_what_it_was_never_sent(start_
     assert queued.orchestrator_id == "a"
     named = await relay.spawn(orchestrator_id="a")
     other = ScriptedHost(relay.client(), "b")
-    async with asyncio.timeout(10):
-        while (await relay.get(queued.id)).orchestrator_id == "a":
-            await asyncio.sleep(0.02)
+
+    async def reached() -> bool:
+        return (await relay.get(queued.id)).orchestrator_id != "a"
+
+    await eventually(reached)
     await other.register()
     async with other.commands() as commands:
         envelope = await anext(commands)
@@ -206,9 +214,11 @@ async def test_environment_values_are_forgotten_once_the_host_has_them(
     assert on_disk() or not sqlite
     async with host.commands() as commands:
         await host.ack(await anext(commands), agent(queued.id))
-    async with asyncio.timeout(10):
-        while on_disk():
-            await asyncio.sleep(0.02)
+
+    async def reached() -> bool:
+        return not (on_disk())
+
+    await eventually(reached)
     admin = relay.client()
     for shown in (
         await admin.call(endpoints.LIST_AGENTS),
@@ -218,3 +228,18 @@ async def test_environment_values_are_forgotten_once_the_host_has_them(
         assert secret not in str(shown)
     async with relay.store.reading() as tx:
         assert secret not in str(await tx.events.page(0, agent_id=None, orchestrator_id=None, limit=99))
+
+
+async def test_a_full_disk_changes_nothing_and_says_so(relay: RelayInProcess, tmp_path: Path) -> None:
+    if not (tmp_path / "relay.db").exists():
+        pytest.skip("a limit of SQLite's stands for the full disk")
+    async with relay.store.connected() as connection:
+        pages = await connection.scalar(text("PRAGMA page_count"))
+        await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(ApiError, match="disk is full, nothing was changed") as refusal:
+        await relay.spawn("cat", stdin="x" * 100_000)
+    assert refusal.value.code is Code.STORAGE_FULL
+    async with relay.store.connected() as connection:
+        await connection.execute(text("PRAGMA max_page_count = 1000000"))
+    assert await relay.client().call(endpoints.LIST_AGENTS) == []
+    assert (await relay.spawn("cat", stdin="x" * 100_000)).status is Status.QUEUED
