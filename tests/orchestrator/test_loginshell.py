@@ -120,6 +120,14 @@ async def test_a_background_job_that_holds_the_pipe_is_not_waited_for_and_ended(
     until(lambda: not is_running(job), "the job of the start-up file to be ended")
 
 
+async def test_a_shell_that_does_not_leave_after_its_answer_is_not_waited_for(user: Path) -> None:
+    start_up(user, "export LANG=answered\ntrap 'while :; do sleep 100; done' EXIT\n")
+
+    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=10), 8)
+
+    assert (found.env["LANG"], found.error) == ("answered", None)
+
+
 async def test_a_shell_that_hangs_is_ended_and_our_own_environment_is_used(user: Path) -> None:
     start_up(user, "echo $$ > ~/shell\nwhile :; do sleep 100; done\n")
 
