@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +18,9 @@ from orchestrator.cli.words import because
 from relay.wire.agents import ManagedAgent, Status
 
 __all__ = ["command"]
+
+ANSWER_S = 3.0
+"""How long the host that was chosen has for its answer, so that its refusal is not missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ def command(ctx: typer.Context, options: Options) -> None:
         agent = submit(server, build_request(options, ctx.obj, server)).agent
         if options.wait:
             agent = await_status(server, agent.id, options.wait) or agent
+        elif agent.status is Status.QUEUED and agent.orchestrator_id:
+            agent = await_status(server, agent.id, "running", time.monotonic() + ANSWER_S) or agent
     if options.json:
         print_json(agent)
     else:

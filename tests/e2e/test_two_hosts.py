@@ -51,7 +51,9 @@ def muster(start_muster: Callable[..., subprocess.Popen[str]]) -> Muster:
 
 
 def test_a_spawn_named_for_b_runs_on_b(hosts: dict[str, Host], muster: Muster) -> None:
-    spawned = json.loads(muster("spawn", "--host", "b", "--json", "--wait", "running", "--", *agent_argv("sleep")).stdout)
+    spawned = json.loads(
+        muster("spawn", "--host", "b", "--json", "--wait", "running", "--", *agent_argv("sleep")).stdout
+    )
     assert (spawned["status"], spawned["orchestratorId"]) == ("running", "b")
     assert list(hosts["b"].agents()) == [spawned["id"]]
     assert hosts["a"].agents() == {}
@@ -103,7 +105,10 @@ def test_placement_goes_by_label_and_load(
     relay: RelayServer, make_member: Callable[..., Host], hosts: dict[str, Host], muster: Muster
 ) -> None:
     make_member("gpu", "--label", "gpu=yes")
-    agents = [json.loads(muster("spawn", "-r", "--json", "--wait", "running", "--", "sleep", "600").stdout) for _ in range(6)]
+    agents = [
+        json.loads(muster("spawn", "-r", "--json", "--wait", "running", "--", "sleep", "600").stdout)
+        for _ in range(6)
+    ]
     placed = [agent["orchestratorId"] for agent in agents]
     assert {placed.count(name) for name in ("a", "b", "gpu")} == {2}
 
@@ -111,7 +116,9 @@ def test_placement_goes_by_label_and_load(
 def test_an_agent_of_a_host_that_is_gone_is_unknown_and_not_dead(
     relay: RelayServer, hosts: dict[str, Host], muster: Muster
 ) -> None:
-    agent = json.loads(muster("spawn", "--host", "b", "--json", "--wait", "running", "--", "sleep", "600").stdout)
+    agent = json.loads(
+        muster("spawn", "--host", "b", "--json", "--wait", "running", "--", "sleep", "600").stdout
+    )
     hosts["b"].kill()
     relay.wait_for_host("b", "offline", 60)
     shown = json.loads(muster("show", agent["id"], "--json").stdout)
@@ -119,15 +126,18 @@ def test_an_agent_of_a_host_that_is_gone_is_unknown_and_not_dead(
     muster("send", agent["id"], "hello", code=4)
     hosts["b"].start()
     relay.wait_for_host("b")
-    until(lambda: json.loads(muster("show", agent["id"], "--json").stdout)["presence"] == "live", "b to be back")
+    until(
+        lambda: json.loads(muster("show", agent["id"], "--json").stdout)["presence"] == "live", "b to be back"
+    )
 
 
 def test_what_people_get_wrong_is_said_with_its_exit_code(hosts: dict[str, Host], muster: Muster) -> None:
     wrong = {
         ("spawn", "--host", "nowhere", "--", "true"): (3, "nowhere"),
         ("show", "ag-ffffffffffff"): (3, "ag-ffffffffffff"),
-        ("spawn", "--host", "a", "--provider", "nobody", "hello"): (2, "nobody"),
-        ("spawn", "--host", "a", "--cwd", "/no/such/place", "--wait", "ended", "--", "true"): (2, "/no/such/place"),
+        ("spawn", "--host", "a", "--provider", "nobody", "hello"): (5, "nobody"),
+        ("spawn", "--host", "a", "--cwd", "/no/such/place", "--", "true"): (5, "/no/such/place"),
+        ("spawn", "--host", "a", "--", "no-such-program"): (1, "was not found in any directory of PATH"),
     }
     for arguments, (code, words) in wrong.items():
         assert words in muster(*arguments, code=code).stderr
