@@ -18,6 +18,8 @@ from spawners.spool import Spool
 
 __all__ = ["KeeperSession"]
 
+LEFTOVERS_S = 15.0
+"""A keeper gives up killing after ten."""
 MEND_PAUSE_S = 1.0
 """Before looking again when looking itself failed."""
 
@@ -127,19 +129,25 @@ class KeeperSession:
         await self._ask(Kind.SIGNAL, number=int(number))
 
     async def stop(self, *, interrupt_s: float = 2.0, terminate_s: float = 5.0) -> Exit:
-        line = self._line
+        line, ended = self._line, self._exit.done()
         rungs = {"interruptMs": round(interrupt_s * 1000), "terminateMs": round(terminate_s * 1000)}
         try:
             await self._ask(Kind.STOP, **rungs)
         except SessionEnded:
             return await self.wait()
-        if self._exit.done() and line is not None:
-            await line.lost  # only leftovers were there to end; the keeper leaves when they are gone
+        if ended and line is not None:
+            await self._leftovers_ended(line)
         either: list[asyncio.Future[Any]] = [self._exit, self._stuck]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self._exit.done():
             self._stuck.result()
         return await self.wait()
+
+    async def _leftovers_ended(self, line: Line) -> None:
+        """The program has long ended and only what it left behind was there to stop."""
+        async with asyncio.timeout(LEFTOVERS_S):
+            while await self.live_members():
+                await asyncio.wait([line.lost], timeout=0.05)
 
     async def live_members(self) -> tuple[Identity, ...]:
         try:
