@@ -35,6 +35,8 @@ __all__ = [
 DEFAULT_PORT = 4850
 READY_S = 30.0
 """A cold start takes about a second; a busy small machine has been seen to need ten."""
+MOMENT_S = 0.5
+"""What a relay that nobody needs yet is waited for: enough to see that its port was taken."""
 LOOK_S = 0.01
 
 MARKS = (
@@ -203,31 +205,36 @@ def _same_port(url: str, port: int) -> None:
 
 
 def _await(home: Home, started: Started, *, wait_for_relay: bool, any_port: bool) -> None:
+    """Return when all children answer; without `wait_for_relay` it has a moment after the daemon at most."""
     waiting = {child.name: child for child in started.children}
     deadline = time.monotonic() + READY_S
-    while waiting:
+    while True:
         if "orchestrator" in waiting and daemon_answers(home):
             del waiting["orchestrator"]
+            deadline = deadline if wait_for_relay else time.monotonic() + MOMENT_S
         if "relay" in waiting and (url := _own_relay(home, waiting["relay"])):
             started.relay_url = url
             del waiting["relay"]
-        elif not wait_for_relay and "orchestrator" not in waiting:
-            return
         for child in list(waiting.values()):
-            if child.process.poll() is not None:
-                if child.name == "relay" and any_port and not _is_free(DEFAULT_PORT):
-                    any_port = False  # somebody took the default in the same instant
-                    waiting["relay"] = _replace(home, started, child)
-                    continue
-                failure = _failure(child, f"the {child.name} ended with {child.process.returncode}")
-                if child.name == "orchestrator" or wait_for_relay:
-                    raise failure
-                say(f"{failure}; going on without the relay")
-                del waiting[child.name]
-            if time.monotonic() > deadline:
-                raise _failure(child, f"the {child.name} did not answer within {READY_S:.0f} s")
-        if waiting:
-            time.sleep(LOOK_S)
+            if child.process.poll() is None:
+                continue
+            if child.name == "relay" and any_port and not _is_free(DEFAULT_PORT):
+                any_port = False  # somebody took the default in the same instant
+                waiting["relay"] = _replace(home, started, child)
+                continue
+            failure = _failure(child, f"the {child.name} ended with {child.process.returncode}")
+            if child.name == "orchestrator" or wait_for_relay:
+                raise failure
+            say(f"{failure}; going on without the relay")
+            del waiting[child.name]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            if not wait_for_relay and "orchestrator" not in waiting:
+                return
+            late = next(iter(waiting.values()))
+            raise _failure(late, f"the {late.name} did not answer within {READY_S:.0f} s")
+        time.sleep(LOOK_S)
 
 
 def _replace(home: Home, started: Started, child: Child) -> Child:

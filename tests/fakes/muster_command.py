@@ -23,6 +23,7 @@ class Muster:
     home: Home
     variables: dict[str, str] = field(default_factory=dict)
     cwd: str | None = None
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
@@ -44,9 +45,18 @@ class Muster:
     def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         """Run it and return at once."""
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*MUSTER, *words], env=self.environment(), cwd=self.cwd, **{**settings, **options}
         )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what `start` has left."""
+        for process in self.started:
+            with process:
+                if process.poll() is None:
+                    process.kill()
 
 
 @dataclass(frozen=True)

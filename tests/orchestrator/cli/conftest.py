@@ -23,8 +23,10 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def muster(home: Home) -> Muster:
-    return Muster(home)
+def muster(home: Home) -> Iterator[Muster]:
+    command = Muster(home)
+    yield command
+    command.end()
 
 
 @pytest.fixture

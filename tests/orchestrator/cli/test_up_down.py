@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
-from muster_command import Muster
+from local_api import FakeServer
+from muster_command import MUSTER, Muster
 from muster_processes import is_running, until
+from running import sweep
 
 from relay.wire.home import Home
 
@@ -37,9 +40,7 @@ def nothing_stays(home: Home, muster: Muster) -> Iterator[None]:
     yield
     with contextlib.suppress(subprocess.TimeoutExpired):
         muster("down", "--stop-agents")
-    for pid in servers(home).values():
-        os.kill(pid, signal.SIGKILL)
-        psutil.Process(pid).wait(10)
+    sweep(Path(home.state))
 
 
 def test_run_starts_what_is_needed_and_leaves_it_running(muster: Muster, home: Home, tmp_path: Path) -> None:
@@ -102,6 +103,19 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_nothing(muster: Muster, hom
     assert servers(home) == {}
 
 
+def test_with_a_relay_elsewhere_only_the_daemon_is_started(
+    muster: Muster, home: Home, relay: FakeServer
+) -> None:
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+
+    said = muster("up", "--detach")
+
+    assert said.code == 0
+    assert f"configured: relay {relay.url}" in said.text
+    assert list(servers(home)) == ["orchestrator"]
+    assert muster("run", "--", "echo", "here").text == "here\n"
+
+
 def test_a_state_directory_that_cannot_be_used_says_so(muster: Muster, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     muster.variables["MUSTER_HOME"] = str(tmp_path / "file" / "home")
@@ -135,7 +149,7 @@ def test_a_foreground_up_starts_again_what_crashes_and_ends_both_on_interrupt(
     assert muster("spawn", "--", "sleep", "60").code == 0
 
     os.kill(before["orchestrator"], signal.SIGKILL)
-    assert b"the orchestrator ended with -9" in up.stderr.readline()
+    assert any(b"the orchestrator ended with -9" in line for line in up.stderr)
     until(
         lambda: servers(home).get("orchestrator", 0) not in (0, before["orchestrator"]), "another daemon", 20
     )
@@ -189,6 +203,22 @@ def test_interrupting_run_leaves_nothing_of_the_tree(muster: Muster, home: Home,
 
     assert run.wait(30) == 130
     assert not is_running(child)
+
+
+def test_control_c_in_a_terminal_stops_the_agent(muster: Muster, home: Home) -> None:
+    program, *options = [*MUSTER, "run", "--", "sh", "-c", "echo up; exec sleep 60"]
+    terminal = pexpect.spawn(program, options, env=muster.environment(), encoding="utf-8", timeout=30)
+    try:
+        terminal.expect("up\r\n")
+        terminal.sendintr()
+        terminal.expect(pexpect.EOF)
+        terminal.wait()
+    finally:
+        terminal.close(force=True)
+
+    assert terminal.exitstatus == 130
+    [agent] = muster("ps", "--all", "--json").json
+    assert agent["status"] == "cancelled"
 
 
 def test_the_relay_runs_it_on_a_named_host(muster: Muster, home: Home) -> None:
