@@ -108,7 +108,8 @@ class Capabilities:
         return await self.list()
 
     async def keep_fresh(self) -> None:
-        """Refresh every minute, without end."""
+        """Refresh every minute, without end; ask the login shell at once, so that no spawn has to wait."""
+        await self._environment()
         await asyncio.sleep(FIRST_S)
         while True:
             try:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.probe import ask
-from spawners.providers.environment import matches
+from spawners.providers.environment import Names
 from spawners.providers.registry import BUILTIN
 
 __all__ = ["LoginEnvironment", "LoginShell", "login_environment"]
@@ -140,8 +140,8 @@ def _parse(text: bytes) -> dict[str, str]:
 
 
 def _taken(env: Mapping[str, str]) -> dict[str, str]:
-    patterns = (*TAKEN, *BUILTIN.variables())
-    return BUILTIN.scrub({name: value for name, value in env.items() if matches(name, patterns)})
+    taken = Names((*TAKEN, *BUILTIN.variables()))
+    return BUILTIN.scrub({name: value for name, value in env.items() if name in taken})
 
 
 def _joined(*paths: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["matches", "without"]
+__all__ = ["Names", "without"]
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -35,14 +35,18 @@ OWN_MARKS = ("MUSTER_*",)
 """An agent's own ones are added by the daemon that starts it, for that agent."""
 
 
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether `name` is one of `patterns`, each a name or a prefix with a final `*`."""
-    return any(
-        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in patterns
-    )
+class Names:
+    """A set of variable names, given as names and as prefixes with a final `*`; use it with `in`."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        listed = tuple(patterns)
+        self._exact = frozenset(listed)
+        self._prefixes = tuple(pattern[:-1] for pattern in listed if pattern.endswith("*"))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._exact or name.startswith(self._prefixes)
 
 
-def without(env: Mapping[str, str], marks: Iterable[str], *, keep: Iterable[str] = ()) -> dict[str, str]:
-    """`env` without the variables that match `marks`, save those that `keep` matches."""
-    dropped, kept = tuple(marks), tuple(keep)
-    return {name: value for name, value in env.items() if matches(name, kept) or not matches(name, dropped)}
+def without(env: Mapping[str, str], dropped: Names, *, keep: Names) -> dict[str, str]:
+    """`env` without the variables in `dropped`, save those in `keep`."""
+    return {name: value for name, value in env.items() if name in keep or name not in dropped}

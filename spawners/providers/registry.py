@@ -11,6 +11,7 @@ from spawners.providers.environment import (
     OWN_MARKS,
     SHELL_MARKS,
     TERMINAL_MARKS,
+    Names,
     without,
 )
 
@@ -22,6 +23,9 @@ class Registry:
 
     def __init__(self, providers: Iterable[Provider]) -> None:
         self._providers = {provider.name: provider for provider in providers}
+        marks = [pattern for provider in self for pattern in provider.marks]
+        self._marks = Names([*marks, *TERMINAL_MARKS, *SHELL_MARKS, *OTHER_MARKS, *OWN_MARKS])
+        self._wanted = Names(self.variables())
 
     def __iter__(self) -> Iterator[Provider]:
         return iter(self._providers.values())
@@ -46,9 +50,7 @@ class Registry:
         A variable that a provider may need stays, also where it looks like a mark
         (`CODEX_HOME` among `CODEX_*`).
         """
-        marks = [pattern for provider in self for pattern in provider.marks]
-        marks += [*TERMINAL_MARKS, *SHELL_MARKS, *OTHER_MARKS, *OWN_MARKS]
-        return without(env, marks, keep=self.variables())
+        return without(env, self._marks, keep=self._wanted)
 
     def environment(
         self, provider: Provider, host: Mapping[str, str], given: Mapping[str, str]
@@ -58,8 +60,10 @@ class Registry:
         Keys and endpoints of the other providers are left out. A provider without binaries of its
         own may be running any of them, so it gets all.
         """
-        foreign = self.variables() if provider.binaries else ()
-        return without(self.scrub(host), foreign, keep=provider.variables) | dict(given)
+        env = self.scrub(host)
+        if provider.binaries:
+            env = without(env, self._wanted, keep=Names(provider.variables))
+        return env | dict(given)
 
 
 BUILTIN = Registry((command.PROVIDER, claude.PROVIDER, codex.PROVIDER, gemini.PROVIDER))
