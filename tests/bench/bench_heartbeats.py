@@ -18,21 +18,23 @@ from relay.wire.orchestrators import Heartbeat, Load, Registration
 
 __all__ = ["heartbeats"]
 
-HOSTS = 500
-RATE = 10_000 / 15
-"""Heartbeats a second of 10,000 hosts."""
-PACED_S = 10.0
+HOSTS = 10_000
+RATE = HOSTS / 15
+PACED_S = 15.0
 FULL_S = 5.0
 CONNECTIONS = 16
 
 
 def heartbeats(folder: Path) -> list[Row]:
-    relay = RelayServer(folder / "relay")
+    # Leases long enough that none runs out before all hosts are registered.
+    relay = RelayServer(folder / "relay", "--heartbeat-ms", "120000")
     relay.start()
     try:
         process = psutil.Process(relay.pid)
         load = _Hosts(relay)
+        began = time.perf_counter()
         asyncio.run(load.register())
+        registered = HOSTS / (time.perf_counter() - began)
         used = cpu_seconds([process])
         times = asyncio.run(load.beat(PACED_S, RATE))
         percent = 100 * (cpu_seconds([process]) - used) / PACED_S
@@ -40,13 +42,12 @@ def heartbeats(folder: Path) -> list[Row]:
     finally:
         relay.end()
     p99, done = percentile(times, 99), len(times) / PACED_S
-    note = f"{done:.0f}/s reached, {HOSTS} hosts in turn, SQLite; p50 {percentile(times, 50):.1f} ms"
+    note = f"{done:.0f}/s reached, {HOSTS:,} hosts, SQLite; p50 {percentile(times, 50):.1f} ms"
     return [
         Row(f"relay CPU at {RATE:.0f} heartbeats/s", f"{percent:.0f} %", "≤ 60 %", percent <= 60, note),
         Row("heartbeat answered, p99", f"{p99:.1f} ms", "≤ 50 ms", p99 <= 50, "at that rate"),
-        Row(
-            "heartbeats/s, as fast as it goes", f"{len(most) / FULL_S:.0f}/s", note="load from the other core"
-        ),
+        Row("heartbeats/s, as fast as it goes", f"{len(most) / FULL_S:.0f}/s"),
+        Row("registrations/s", f"{registered:.0f}/s", note="each is on disk when it is answered"),
     ]
 
 
@@ -59,18 +60,28 @@ class _Hosts:
         self._beats: list[bytes] = []
 
     async def register(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        for number in range(HOSTS):
-            name = f"host-{number}"
-            body = Registration(id=name, hostname=name, instance_id=f"i{number}", state_id=f"s{number}")
-            reply = json.loads(
-                await self._call(reader, writer, self._request(endpoints.REGISTER.url(), body))
-            )
-            now = int(time.time() * 1000)
-            load = Load(running=3, cpus=4, load_average=0.5, memory_total=1, memory_available=1)
-            beat = Heartbeat(instance_id=f"i{number}", epoch=reply["epoch"], sent_at=now, load=load)
-            self._beats.append(self._request(endpoints.HEARTBEAT.url(id=name), beat))
-        writer.close()
+        self._beats = [b""] * HOSTS
+        numbers = iter(range(HOSTS))
+
+        async def connection() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            for number in numbers:
+                self._beats[number] = await self._registered(reader, writer, number)
+            writer.close()
+
+        await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+
+    async def _registered(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> bytes:
+        """Register one host and return the heartbeat it will send."""
+        name, instance = f"host-{number}", f"i{number}"
+        body = Registration(id=name, hostname=name, instance_id=instance, state_id=f"s{number}")
+        reply = json.loads(await self._call(reader, writer, self._request(endpoints.REGISTER.url(), body)))
+        load = Load(running=3, cpus=4, load_average=0.5, memory_total=1, memory_available=1)
+        now = int(time.time() * 1000)
+        beat = Heartbeat(instance_id=instance, epoch=reply["epoch"], sent_at=now, load=load)
+        return self._request(endpoints.HEARTBEAT.url(id=name), beat)
 
     def _request(self, path: str, body: object) -> bytes:
         data = encode(body)
