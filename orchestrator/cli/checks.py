@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from orchestrator.cli.down import is_held
 from orchestrator.cli.target import Server, connect, daemon_answers, relay_url
 from orchestrator.config import Config, ConfigError
+from orchestrator.limits import raise_file_limit
 from relay.wire.base import PROTOCOL
 from relay.wire.client import Unreachable
 from relay.wire.endpoints import HEALTH, LIST_AGENTS, LIST_HOSTS
@@ -85,13 +86,9 @@ def _space(home: Home) -> HealthCheck:
 
 
 def _files() -> HealthCheck:
-    try:
-        import resource
-    except ImportError:
-        return _check("open files", OK, "not limited here")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard == resource.RLIM_INFINITY or hard >= FILES:
-        return _check("open files", OK, "not limited" if hard == resource.RLIM_INFINITY else f"up to {hard}")
+    hard = raise_file_limit()[1]
+    if hard < 0 or hard >= FILES:
+        return _check("open files", OK, "not limited" if hard < 0 else f"up to {hard}")
     return _check(
         "open files",
         WARN,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.follow import await_start, follow, read
 from orchestrator.cli.output import say
-from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt
+from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt, takes
 from orchestrator.cli.run import STDERR, STDOUT, write_all
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import size
@@ -30,32 +31,38 @@ class Stream(enum.StrEnum):
     STDERR = "stderr"
 
 
-def command(
-    agent: AgentArg,
-    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    agent: AgentArg
+    follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False
     tail: Annotated[
         int | None, typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.")
-    ] = None,
-    stream: Annotated[Stream | None, typer.Option(help="Only this one. Default: both, merged.")] = None,
-    offset: Annotated[int | None, typer.Option(min=0, help="From this byte of all its output.")] = None,
-    relay_wide: RelayOpt = False,
-    host: HostOpt = None,
-) -> None:
+    ] = None
+    stream: Annotated[Stream | None, typer.Option(help="Only this one. Default: both, merged.")] = None
+    offset: Annotated[int | None, typer.Option(min=0, help="From this byte of all its output.")] = None
+    relay_wide: RelayOpt = False
+    host: HostOpt = None
+
+
+@takes(Options)
+def command(ctx: typer.Context, options: Options) -> None:
     """Print an agent's output: its stdout on stdout and its stderr on stderr, byte for byte."""
-    if tail is not None and offset is not None:
+    if options.tail is not None and options.offset is not None:
         raise typer.BadParameter("give --tail or --offset, not both")
-    with connect(relay=relay_wide or host is not None) as server:
-        found = server.call(GET_AGENT, path={"id": agent})
+    with connect(relay=options.relay_wide or options.host is not None) as server:
+        found = server.call(GET_AGENT, path={"id": options.agent})
         agent_id = found.id
-        position = offset or 0
-        if tail is not None:
-            position = _print(last_lines(server, agent_id, tail, stream), stream, position)
-        elif not follow_on:
-            _print(read(server, agent_id, OutputQuery(offset=position)), stream, position)
-        if follow_on:
+        position = options.offset or 0
+        if options.tail is not None:
+            position = _print(
+                last_lines(server, agent_id, options.tail, options.stream), options.stream, position
+            )
+        elif not options.follow_on:
+            _print(read(server, agent_id, OutputQuery(offset=position)), options.stream, position)
+        if options.follow_on:
             if found.status is Status.QUEUED:
                 await_start(server, agent_id)
-            _print(follow(server, agent_id, position), stream, position)
+            _print(follow(server, agent_id, position), options.stream, position)
 
 
 def _print(frames: Iterator[Frame], stream: Stream | None, position: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.output import Column, print_json, table
-from orchestrator.cli.parameters import HostOpt, JsonOpt, RelayOpt
+from orchestrator.cli.parameters import HostOpt, JsonOpt, RelayOpt, takes
 from orchestrator.cli.target import connect
 from orchestrator.cli.words import age, state
 from relay.wire.agents import ManagedAgent
@@ -18,29 +19,33 @@ from relay.wire.queries import AgentListQuery
 __all__ = ["command"]
 
 
-def command(
-    everything: Annotated[bool, typer.Option("--all", "-a", help="Also the agents that have ended.")] = False,
-    relay_wide: RelayOpt = False,
-    host: HostOpt = None,
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also the agents that have ended.")] = False
+    relay_wide: RelayOpt = False
+    host: HostOpt = None
     status: Annotated[
         str | None, typer.Option(metavar="S[,S]", help="live, ended, all, or statuses by name.")
-    ] = None,
-    label: Annotated[str | None, typer.Option(help="Only agents of this label.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only agents with this tag.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Only agents of this provider.")] = None,
-    json: JsonOpt = False,
-) -> None:
+    ] = None
+    label: Annotated[str | None, typer.Option(help="Only agents of this label.")] = None
+    tag: Annotated[str | None, typer.Option(help="Only agents with this tag.")] = None
+    provider: Annotated[str | None, typer.Option(help="Only agents of this provider.")] = None
+    json: JsonOpt = False
+
+
+@takes(Options)
+def command(ctx: typer.Context, options: Options) -> None:
     """List agents, newest first."""
     query = AgentListQuery(
-        status=status or ("all" if everything else "live"),
-        orchestrator_id=host,
-        label=label,
-        tag=tag,
-        provider=provider,
+        status=options.status or ("all" if options.everything else "live"),
+        orchestrator_id=options.host,
+        label=options.label,
+        tag=options.tag,
+        provider=options.provider,
     )
-    with connect(relay=relay_wide or host is not None) as server:
+    with connect(relay=options.relay_wide or options.host is not None) as server:
         agents = server.call(LIST_AGENTS, query=query)
-    if json:
+    if options.json:
         print_json(agents)
     elif agents:
         _show(agents, hosts=len({agent.orchestrator_id for agent in agents}) > 1)

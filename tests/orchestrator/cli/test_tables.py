@@ -37,7 +37,7 @@ def test_ps_fits_80_columns_and_never_cuts_an_id(muster: Muster, daemon: FakeSer
             id="ag-000000000003",
             presence=Presence.UNKNOWN,
             title="evil \x1b[31mred\x07\nline",
-            started_at=now_ms(),
+            started_at=now_ms() - 3_700_000,
         ),
     ]
     daemon.on(LIST_AGENTS, agents)
