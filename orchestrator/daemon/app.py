@@ -84,7 +84,7 @@ async def run(options: Options) -> bool:
     """
     home = options.home
     home.prepare()
-    lock = FileLock(home.host_lock, mode=0o600)
+    lock = FileLock(home.host_lock, mode=0o600, thread_local=False)
     try:
         await asyncio.to_thread(lock.acquire, timeout=LOCK_WAIT_S)
     except Timeout:
@@ -132,7 +132,15 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         agents_dir=home.agents,
         plans_dir=os.path.join(home.state, "plans"),
     )
-    describer = Describer(home.state, registry, config, connection, capabilities, surroundings.draining)
+    describer = Describer(
+        state_dir=home.state,
+        registry=registry,
+        config=config,
+        connection=connection,
+        capabilities=capabilities,
+        shell=shell,
+        draining=surroundings.draining,
+    )
 
     async def forget_agent(agent_id: str) -> ManagedAgent:
         record = registry.find(agent_id)

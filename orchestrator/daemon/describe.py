@@ -11,6 +11,7 @@ from orchestrator.agents.registry import Registry
 from orchestrator.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection
+from orchestrator.loginshell import LoginShell
 from relay.wire.agents import Presence
 from relay.wire.base import now_ms
 from relay.wire.health import Health, HealthCheck
@@ -27,11 +28,13 @@ class Describer:
 
     def __init__(
         self,
+        *,
         state_dir: str,
         registry: Registry,
         config: Config,
         connection: Connection,
         capabilities: Capabilities,
+        shell: LoginShell,
         draining: Callable[[], bool],
     ) -> None:
         self._state_dir = state_dir
@@ -39,6 +42,7 @@ class Describer:
         self._config = config
         self._connection = connection
         self._capabilities = capabilities
+        self._shell = shell
         self._draining = draining
 
     def load(self) -> Load:
@@ -103,7 +107,7 @@ class Describer:
 
     async def health(self) -> Health:
         """Return the checks of this daemon; the worst of them is its status."""
-        checks = [self._relay_check(), self._disk_check(), self._outbox_check()]
+        checks = [self._relay_check(), self._disk_check(), self._outbox_check(), await self._login_check()]
         ranks = ("ok", "warn", "fail")
         worst = max((ranks.index(check.status) for check in checks), default=0)
         return Health(
@@ -132,3 +136,9 @@ class Describer:
     def _outbox_check(self) -> HealthCheck:
         waiting = len(self._registry.outbox)
         return HealthCheck(name="outbox", status="ok", detail=f"{waiting} report(s) wait for the relay")
+
+    async def _login_check(self) -> HealthCheck:
+        login = await self._shell.login()
+        status = "ok" if login.error is None else "warn"
+        detail = f"agents get the environment of: {login.source}"
+        return HealthCheck(name="login-shell", status=status, detail=login.error or detail)

@@ -34,9 +34,7 @@ RETRY_S = 2.0
 class Supervisor:
     """Sessions by agent id, one watching task each. Closing it leaves every agent running."""
 
-    def __init__(
-        self, registry: Registry, providers: Providers, plans: Callable[[str], str]
-    ) -> None:
+    def __init__(self, registry: Registry, providers: Providers, plans: Callable[[str], str]) -> None:
         self._registry = registry
         self._providers = providers
         self._plans = plans
