@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ from relay.wire.home import Home
 DEFAULT_BIND = "127.0.0.1:4850"
 GRACE_S = 1
 """For requests that are being answered when the relay is told to stop; streams end by themselves."""
+KEEP_ALIVE_S = 75
+"""Longer than clients keep idle connections (httpx: 5 s), so that it is never the relay who hangs up on
+a request that is just being sent."""
 BACKLOG = 2048
 
 log = structlog.get_logger("relay")
@@ -124,6 +128,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _check_exposure(options: argparse.Namespace) -> None:
+    if options.tls_cert:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.tls_cert, options.tls_key)
+        except OSError as error:
+            raise CannotStart(f"cannot use {options.tls_cert} with {options.tls_key}: {error}") from None
     if is_loopback(options.bind.host) or options.insecure or options.tls_cert:
         return
     raise CannotStart(
@@ -232,6 +241,7 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
                 log_config=None,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 ssl_certfile=options.tls_cert,
                 ssl_keyfile=options.tls_key,
             )

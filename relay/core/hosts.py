@@ -47,7 +47,7 @@ class Hosts:
         self._queue = queue
 
     async def register(self, caller: Caller, said: Registration) -> RegistrationReply:
-        """Take a host in. Each registration raises the epoch, which shuts out what is said under an older one.
+        """Take a host in. Each one raises the epoch, which shuts out what is said under an older one.
 
         Raises `ApiError`: `id_taken` while another state directory's daemon holds the id,
         `protocol_unsupported` for one from the future.

@@ -35,6 +35,7 @@ class Queue:
         self._changes = changes
         self._leases = leases
         self._poked = asyncio.Event()
+        self._reasons: dict[int, str | None] = {}
 
     def poke(self) -> None:
         """Say that a host may be able to take a spawn, or that a new deadline was set."""
@@ -61,12 +62,21 @@ class Queue:
         async with self._store.reading() as transaction:
             unplaced = await transaction.commands.unplaced()
             overdue = await transaction.commands.overdue(now_ms())
+        # A thousand spawns that wait must not cost a thousand transactions at every poke.
+        waiting = {command.id for command in unplaced}
+        self._reasons = {number: why for number, why in self._reasons.items() if number in waiting}
         for command in unplaced:
-            await self._place(command)
+            if self._news_for(command):
+                await self._place(command)
         for command in overdue:
             await self._reject(command)
         async with self._store.reading() as transaction:
             return await transaction.commands.next_deadline()
+
+    def _news_for(self, command: CommandRecord) -> bool:
+        assert isinstance(command.body, SpawnCommand)
+        choice = place(command.body.request, self._leases)
+        return choice.host_id is not None or self._reasons.get(command.id, "") != choice.reason
 
     async def _place(self, seen: CommandRecord) -> None:
         assert isinstance(seen.body, SpawnCommand)
@@ -79,6 +89,7 @@ class Queue:
                 return
             choice = place(seen.body.request, self._leases)
             if choice.host_id is None:
+                self._reasons[seen.id] = choice.reason
                 if choice.reason != record.agent.reason:
                     await change.tx.agents.put([_told(record, record.host_id, choice.reason)])
                 return

@@ -155,6 +155,19 @@ async def test_a_relay_that_stood_still_blames_nobody(program: RelayProcess) -> 
     await client.close()
 
 
+async def test_what_heartbeats_told_is_written_down_at_the_end(program: RelayProcess) -> None:
+    program.start()
+    client = program.client()
+    host = ScriptedHost(client)
+    await host.register()
+    await host.beat(running=7)
+    await asyncio.to_thread(program.end)
+    with sqlite3.connect(program.home / "relay.db") as database:
+        load = database.execute("SELECT load FROM hosts").fetchone()[0]
+    assert json.loads(load)["running"] == 7
+    await client.close()
+
+
 def test_a_second_relay_of_one_home_says_who_runs(program: RelayProcess) -> None:
     program.start()
     exit_code, said = program.run()
@@ -209,6 +222,7 @@ def test_a_newer_database_is_refused(program: RelayProcess) -> None:
         (("--database", "postgresql://h:port/d"), "cannot be read"),
         (("--database", "postgresql://nobody@127.0.0.1:1/x"), "Connect"),
         (("--database", "sqlite:////nonexistent/relay.db"), "unable to open"),
+        (("--tls-cert", "/nope", "--tls-key", "/nope"), "cannot use /nope"),
         (("--log-file", "/nonexistent/relay.log"), "/nonexistent/relay.log"),
     ],
 )
