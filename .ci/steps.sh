@@ -126,17 +126,21 @@ suite_within() {
     ((last_s <= $1)) || { echo "the suite took $last_s s, more than $1 s"; return 1; }
 }
 
-# Whatever the tests started names the clone or its temporary folder in its command line or folder.
-nothing_left() {
-    local left=() process
+# Processes that come from tests: they name the clone or a test's folder, one to a line.
+of_tests() {
+    local process
     for process in /proc/[0-9]*; do
-        [[ ${process#/proc/} == "$$" || ${process#/proc/} == "$BASHPID" ]] && continue
-        if { tr '\0' ' ' <"$process/cmdline"; readlink "$process/exe" "$process/cwd"; } 2>/dev/null |
-            grep -qF -e "$clone/.venv" -e "$work/tmp"; then
-            left+=("${process#/proc/} $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null | cut -c1-150)")
+        if { tr '\0' ' ' <"$process/cmdline" && readlink "$process/exe" "$process/cwd"; } 2>/dev/null |
+            grep -qF -e "$clone/.venv" -e "/pytest-of-"; then
+            printf '%s %s\n' "${process#/proc/}" "$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null | cut -c1-150)"
         fi
     done
-    ((${#left[@]} == 0)) || { printf 'still running: %s\n' "${left[@]}"; return 1; }
+}
+
+nothing_left() {
+    local left
+    left=$(comm -13 <(sort <<<"$before") <(of_tests | sort))
+    [[ -z $left ]] || { echo "still running: $left"; return 1; }
 }
 
 first_run() {
