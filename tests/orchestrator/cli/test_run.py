@@ -124,12 +124,13 @@ def test_a_broken_stream_goes_on_where_it_broke(muster: Muster, daemon: FakeServ
 
 def test_a_stream_that_ends_while_the_agent_lives_is_not_the_end(muster: Muster, daemon: FakeServer) -> None:
     daemon.on(SPAWN, SpawnResponse(agent=an_agent()))
-    answers = iter([output((Kind.STDOUT, b"a")), output((Kind.STDOUT, b"b"), offset=1), [Frame(2, Kind.END)]])
+    pieces = [output((Kind.STDOUT, data), offset=offset) for offset, data in enumerate((b"a", b"b", b"c"))]
+    answers = iter([*pieces, [Frame(3, Kind.END)]])
     daemon.on(READ_OUTPUT, lambda call: frames(*next(answers)))
-    states = iter([an_agent(), SUCCEEDED, SUCCEEDED])
+    states = iter([an_agent(), an_agent(), SUCCEEDED, SUCCEEDED])
     daemon.on(GET_AGENT, lambda call: next(states))
 
-    assert muster("run", "--", "anything").out == b"ab"
+    assert muster("run", "--", "anything").out == b"abc"
 
 
 def test_a_gap_is_said_on_stderr(muster: Muster, daemon: FakeServer) -> None:
