@@ -36,10 +36,16 @@ class Queue:
         self._leases = leases
         self._poked = asyncio.Event()
         self._reasons: dict[int, str | None] = {}
+        self._next: int | None = None
 
     def poke(self) -> None:
-        """Say that a host may be able to take a spawn, or that a new deadline was set."""
+        """Say that a host may be able to take a spawn."""
         self._poked.set()
+
+    def watch(self, deadline_at: int | None) -> None:
+        """Say that a spawn was stored that has a host already, and has to be sent there by then."""
+        if deadline_at is not None and (self._next is None or deadline_at < self._next):
+            self._poked.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -59,6 +65,7 @@ class Queue:
     async def _step(self) -> int | None:
         """Place and reject what can be; return when the next deadline is."""
         self._poked.clear()
+        self._next = None  # until it is known, every new deadline counts
         async with self._store.reading() as transaction:
             unplaced = await transaction.commands.unplaced()
             overdue = await transaction.commands.overdue(now_ms())
@@ -71,7 +78,8 @@ class Queue:
         for command in overdue:
             await self._reject(command)
         async with self._store.reading() as transaction:
-            return await transaction.commands.next_deadline()
+            self._next = await transaction.commands.next_deadline()
+        return self._next
 
     def _news_for(self, command: CommandRecord) -> bool:
         assert isinstance(command.body, SpawnCommand)

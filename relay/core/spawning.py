@@ -65,9 +65,11 @@ class Spawning:
 
     def _placed(self, record: AgentRecord, choice: Choice) -> None:
         lease = self._leases.get(choice.host_id)
-        if lease is not None:
-            lease.placed[record.id] = False
-        self._queue.poke()
+        if lease is None:
+            self._queue.poke()
+            return
+        lease.placed[record.id] = False
+        self._queue.watch(record.agent.deadline_at)
 
     def _record(self, caller: Caller, request: SpawnRequest, choice: Choice) -> AgentRecord:
         now = now_ms()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,19 +18,23 @@ async def upsert(
     table: Table,
     rows: Sequence[Mapping[str, Any]],
     *,
-    kept: Collection[str] = (),
+    kept: tuple[str, ...] = (),
 ) -> None:
     """Insert `rows` into `table` or replace those of the same primary key, but for columns `kept`."""
-    if not rows:
-        return
+    if rows:
+        statement = _statement(connection.dialect.name, table, kept)
+        await connection.execute(statement, [dict(row) for row in rows])
+
+
+@lru_cache
+def _statement(dialect: str, table: Table, kept: tuple[str, ...]) -> Executable:
+    """Built once for each use: building it costs as much as running it."""
     keys = [column.name for column in table.primary_key]
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(table)
     changed = {
         column.name: statement.excluded[column.name]
         for column in table.columns
         if column.name not in keys and column.name not in kept
     }
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows]
-    )
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
