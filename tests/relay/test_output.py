@@ -112,7 +112,7 @@ async def test_a_reader_that_goes_away_stops_the_host(relay: RelayInProcess, hos
             endpoints.READ_OUTPUT, path={"id": "ag-1"}, query=OutputQuery(follow=True), accept=MEDIA_TYPE
         ) as response:
             await anext(response.aiter_bytes())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             with contextlib.suppress(Unreachable):
                 await uploading
 

@@ -142,6 +142,9 @@ async def test_a_relay_that_stood_still_blames_nobody(program: RelayProcess) -> 
     program.process.send_signal(signal.SIGSTOP)
     await asyncio.sleep(reply.lease_ms / 1000 + 1.5)
     program.process.send_signal(signal.SIGCONT)
+    while "stood still" not in (program.home / "logs" / "relay.log").read_text():
+        await client.call(endpoints.HEALTH)
+    await host.report(agent("ag-1"))  # takes its turn after whatever the reaper writes
     await host.beat()
     await host.register()
     async with client.stream(endpoints.EVENTS, query=endpoints.EventsQuery(after=0)) as response:
