@@ -90,6 +90,9 @@ async def test_a_spawn_without_a_host_waits_visibly_until_one_comes(relay: Relay
         envelope = await anext(commands)
         assert isinstance(envelope.body, SpawnCommand)
         assert envelope.body.agent_id == queued.id
+        await relay.get(queued.id)
+        following = await relay.spawn()
+        assert (await anext(commands)).body.agent_id == following.id  # type: ignore[union-attr]
     assert (await relay.get(queued.id)).orchestrator_id == "h1"
 
 
