@@ -72,7 +72,9 @@ class SpawnOptions:
     stdin: Annotated[
         str | None, typer.Option(metavar="FILE|-", help="What a command reads; - is your own stdin.")
     ] = None
-    stdin_live: Annotated[bool, typer.Option(help="Keep its stdin open for `muster send`.")] = False
+    stdin_live: Annotated[
+        bool, typer.Option("--stdin-live", help="Keep its stdin open for `muster send`.")
+    ] = False
     leftovers: Annotated[
         str, typer.Option(metavar="end|keep", help="What becomes of processes it leaves behind.")
     ] = "end"

@@ -85,12 +85,13 @@ def test_another_host_chooses_its_own_folder(muster: Muster, daemon: FakeServer,
 def test_labels_place_a_spawn_through_the_relay(
     muster: Muster, daemon: FakeServer, relay: FakeServer
 ) -> None:
-    relay.on(SPAWN, SpawnResponse(agent=an_agent(Status.QUEUED, reason="no host has zone=eu")))
+    queued = an_agent(Status.QUEUED, orchestrator_id=None, reason="no host has zone=eu")
+    relay.on(SPAWN, SpawnResponse(agent=queued))
     muster.variables["MUSTER_RELAY_URL"] = relay.url
 
     said = muster("spawn", "--place", "zone=eu", "--place", "gpu=yes", "--", "true")
 
-    assert (said.code, said.text) == (0, "ag-0123456789ab queued on here\n")
+    assert (said.code, said.text) == (0, "ag-0123456789ab queued\n")
     assert "no host has zone=eu" in said.err
     placement = request(relay).placement
     assert placement is not None
@@ -195,6 +196,19 @@ def test_the_exit_code_says_whether_it_was_started_and_if_awaited_how_it_ended(
     assert said.code == code
     assert says in said.err
     assert bool(says) == bool(said.err)
+
+
+def test_a_host_that_was_given_the_spawn_may_refuse_it_before_the_command_returns(
+    muster: Muster, relay: FakeServer
+) -> None:
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+    relay.on(SPAWN, SpawnResponse(agent=an_agent(Status.QUEUED, reason="waits for here to fetch it")))
+    relay.on(GET_AGENT, an_agent(Status.REJECTED, cause=REFUSED))
+
+    said = muster("spawn", "--host", "here", "--", "true")
+
+    assert said.code == 5
+    assert "policy.providers does not allow claude" in said.err
 
 
 def test_wait_asks_again_until_it_is_so(muster: Muster, daemon: FakeServer) -> None:
