@@ -91,6 +91,9 @@ class KeeperSpawner:
             return self._ended(ref, found)
         return KeeperSession.alive(ref, await found.hello, found)
 
+    def collected(self, ref: SessionRef) -> None:
+        AgentDirectory(ref.directory).delete_secrets()
+
     async def forget(self, ref: SessionRef) -> None:
         """See `Spawner.forget`. Raises `SpawnerError` for a running one."""
         directory = AgentDirectory(ref.directory)

@@ -11,6 +11,7 @@ keeper.log     what a dying keeper had to say; empty
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -106,6 +107,15 @@ class AgentDirectory:
         fd = os.open(self.file(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(fd, "wb") as file:
             file.write(data)
+
+    def delete_secrets(self) -> None:
+        """Blank the environment's values and the input; best effort, as on a full disk."""
+        spec = self.spec()
+        with contextlib.suppress(OSError):
+            if spec is not None:
+                self._write("spec.tmp", json.dumps({**spec, "env": dict.fromkeys(spec["env"], "")}).encode())
+                os.rename(self.file("spec.tmp"), self.file("spec.json"))
+            os.unlink(self.file("stdin"))
 
     def spec(self) -> dict[str, Any] | None:
         """What was to be executed, or None if it was never completely written."""

@@ -92,5 +92,12 @@ class Spawner(Protocol):
         process must also have the start time and boot that were written down.
         """
 
+    def collected(self, ref: SessionRef) -> None:
+        """The caller has written down how the session ended: delete what its program was given.
+
+        Environment values and input are secrets that nothing needs any more; argv, the output and
+        the exit record stay until `forget`.
+        """
+
     async def forget(self, ref: SessionRef) -> None:
         """Delete an ended session's directory: spec, spool, exit record. A running one is refused."""

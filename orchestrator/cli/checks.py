@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator
 
 from orchestrator.cli.down import is_held
-from orchestrator.cli.target import Server, connect, daemon_answers, relay_url
+from orchestrator.cli.target import Server, connect, daemon_answers
 from orchestrator.config import Config, ConfigError
 from orchestrator.limits import raise_file_limit
+from orchestrator.relay_address import relay_url
 from relay.wire.base import PROTOCOL
 from relay.wire.client import Unreachable
 from relay.wire.endpoints import HEALTH, LIST_AGENTS, LIST_HOSTS

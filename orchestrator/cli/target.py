@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from orchestrator.config import Config
+from orchestrator.relay_address import relay_token, relay_url
 from relay.wire.client import Client, Unreachable
 from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
 
-__all__ = ["Server", "answers", "connect", "daemon_answers", "relay_token", "relay_url"]
+__all__ = ["Server", "answers", "connect", "daemon_answers"]
 
 Res = TypeVar("Res")
 
@@ -46,33 +45,6 @@ def answers(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def relay_url(home: Home, config: Config) -> str | None:
-    """Return the configured relay, else the embedded one that this home has started, else None."""
-    if config.relay.url:
-        return config.relay.url.rstrip("/")
-    record = home.read_record(home.relay_record)
-    url = record.get("url") if record else None
-    return url if isinstance(url, str) else None
-
-
-def relay_token(home: Home, config: Config, url: str) -> str | None:
-    """Return the token for the relay at `url`.
-
-    The embedded relay's own token goes to this machine only, never to a relay elsewhere.
-    """
-    if config.relay.token:
-        return config.relay.token
-    return home.admin_token() if _is_loopback(url) else None
-
-
-def _is_loopback(url: str) -> bool:
-    name = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from orchestrator.agents.record import AgentRecord
 from relay.wire.errors import ApiError, Code
 from relay.wire.output import Frame, Kind, gap_frame
 from relay.wire.queries import OutputQuery
+from spawners.errors import SessionLost
 from spawners.launch import Chunk, Gap
 from spawners.session import Session
 from spawners.spool import Spool
 
 __all__ = ["frames"]
+
+EXIT_S = 1.0
+"""The exit record follows the end of the output within milliseconds."""
 
 IDLE_S = 15.0
 """How often a quiet stream says that it is still there."""
@@ -33,8 +37,25 @@ def frames(record: AgentRecord, session: Session | None, query: OutputQuery) -> 
     spool = Spool(record.directory)
     offset = spool.tail(query.tail) if query.tail is not None else query.offset
     source = _stored(spool, offset) if session is None else session.output(offset, follow=query.follow)
-    whole = session is None or query.follow
-    return _framed(source, offset, query.limit, Kind.END if whole else Kind.PAUSE)
+    return _framed(source, offset, query.limit, lambda: _last(session, follow=query.follow))
+
+
+async def _last(session: Session | None, *, follow: bool) -> Kind:
+    """Return how a stream that has nothing more to send ends.
+
+    That of a live session may end because this daemon lets go of it: then the agent lives on.
+    """
+    if session is None:
+        return Kind.END
+    if not follow:
+        return Kind.PAUSE
+    try:
+        await asyncio.wait_for(session.wait(), EXIT_S)
+    except SessionLost:
+        return Kind.END
+    except TimeoutError:
+        return Kind.PAUSE
+    return Kind.END
 
 
 async def _stored(spool: Spool, offset: int) -> AsyncIterator[Chunk | Gap]:
@@ -45,7 +66,7 @@ async def _stored(spool: Spool, offset: int) -> AsyncIterator[Chunk | Gap]:
 
 
 async def _framed(
-    source: AsyncIterator[Chunk | Gap], offset: int, left: int | None, last: Kind
+    source: AsyncIterator[Chunk | Gap], offset: int, left: int | None, last: Callable[[], Awaitable[Kind]]
 ) -> AsyncIterator[Frame]:
     pending: asyncio.Task[Chunk | Gap] | None = None
     try:
@@ -59,7 +80,7 @@ async def _framed(
             try:
                 frame = _frame(finished.result())
             except StopAsyncIteration:
-                yield Frame(offset, last)
+                yield Frame(offset, await last())
                 return
             if left is not None and frame.kind is not Kind.GAP:
                 frame = Frame(frame.offset, frame.kind, frame.data[:left])

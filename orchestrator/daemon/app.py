@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from orchestrator import host
+from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.capabilities import Capabilities
 from orchestrator.commands.spawn import Spawning, Surroundings
@@ -42,6 +44,7 @@ from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
 from relay.wire.orchestrators import Action, ActionRequest
 from spawners.client import KeeperSpawner
+from spawners.launch import SessionRef
 from spawners.providers.registry import BUILTIN
 
 __all__ = ["AlreadyRunning", "Options", "run"]
@@ -110,7 +113,12 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
     facts, commands = Facts(database), CommandLog(database)
     registry = Registry(database, config.host_id)
     spawner = KeeperSpawner(home.agents, home.sockets, home.cache)
-    supervisor = Supervisor(registry, BUILTIN, partial(_plan_folder, home))
+
+    def clean(record: AgentRecord) -> None:
+        shutil.rmtree(_plan_folder(home, record.id), ignore_errors=True)
+        spawner.collected(SessionRef(record.id, record.directory))
+
+    supervisor = Supervisor(registry, BUILTIN, clean)
     shell = LoginShell(cache_path=os.path.join(home.cache, "login-shell.json"))
     capabilities = Capabilities(BUILTIN, shell.environment, os.path.join(home.cache, "capabilities.json"))
     connection = Connection(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.config import Config
+from orchestrator.relay_address import relay_token, relay_url
 from relay.wire.home import Home
 
 __all__ = ["Connection", "RelayAddress", "backoff_s", "find_relay"]
@@ -23,16 +24,9 @@ class RelayAddress:
 
 
 def find_relay(home: Home, config: Config) -> RelayAddress | None:
-    """Return the configured relay, else the one that runs from the same home, else None.
-
-    Asked anew for each attempt: the embedded relay may come back on another port.
-    """
-    token = config.relay.token or home.admin_token()
-    if config.relay.url:
-        return RelayAddress(config.relay.url.rstrip("/"), token)
-    record = home.read_record(home.relay_record)
-    url = record.get("url") if record else None
-    return RelayAddress(str(url), token) if url else None
+    """Return where to register now, or None while no relay is known."""
+    url = relay_url(home, config)
+    return RelayAddress(url, relay_token(home, config, url)) if url else None
 
 
 def backoff_s(attempt: int) -> float:

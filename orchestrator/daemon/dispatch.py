@@ -15,9 +15,9 @@ from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.output import frames
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
-from orchestrator.daemon.connection import Connection
+from orchestrator.daemon.connection import Connection, backoff_s
 from orchestrator.daemon.supervise import Supervisor
-from orchestrator.link.errors import LinkError
+from orchestrator.link.errors import LinkError, Retry
 from orchestrator.link.session import Link
 from orchestrator.store.commands import CommandLog
 from relay.wire.agents import ManagedAgent
@@ -44,6 +44,8 @@ from spawners.failpoint import failpoint
 __all__ = ["Dispatcher"]
 
 log = structlog.get_logger()
+
+ACK_TRIES = 5
 
 Answer = tuple[ManagedAgent | None, dict[str, Any] | None]
 
@@ -90,9 +92,19 @@ class Dispatcher:
             self._locks.pop(agent_id, None)
         fence = link.fence
         answer = msgspec.structs.replace(answer, instance_id=fence.instance_id, epoch=fence.epoch)
-        # A lost acknowledgement is asked for again: the relay repeats the command on its next stream.
-        with contextlib.suppress(LinkError):
-            await link.acknowledge(envelope.id, answer)
+        await self._acknowledge(envelope.id, answer, link)
+
+    async def _acknowledge(self, command_id: int, answer: CommandAck, link: Link) -> None:
+        """Try for a while; after that the relay asks again, by repeating the command on its next stream."""
+        for attempt in range(1, ACK_TRIES + 1):
+            try:
+                return await link.acknowledge(command_id, answer)
+            except Retry:
+                await asyncio.sleep(backoff_s(attempt))
+            except LinkError as error:
+                log.info("command.not_acknowledged", command=command_id, why=str(error))
+                return None
+        return None
 
     async def _carry_out(self, envelope: CommandEnvelope, key: str) -> CommandAck:
         nobody = Fence(instance_id="", epoch=0)

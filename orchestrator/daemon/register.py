@@ -67,8 +67,11 @@ async def _register(
     connection.take_over = False
     connection.skew_ms = (sent + now_ms()) // 2 - (reply.server_time or now_ms())
     connection.interval_s = reply.heartbeat_interval_ms / 1000
+    fence, taken_at = link.fence, now_ms()
     agents = [record.agent for record in registry]
-    await link.roster(Roster(instance_id=link.fence.instance_id, epoch=link.fence.epoch, agents=agents))
+    await link.roster(
+        Roster(instance_id=fence.instance_id, epoch=fence.epoch, agents=agents, taken_at=taken_at)
+    )
     connection.problem = None
     connection.registrations += 1
     log.info("relay.registered", url=link.url, epoch=reply.epoch, agents=len(agents))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -32,12 +31,17 @@ RETRY_S = 2.0
 
 
 class Supervisor:
-    """Sessions by agent id, one watching task each. Closing it leaves every agent running."""
+    """Sessions by agent id, one watching task each. Closing it leaves every agent running.
 
-    def __init__(self, registry: Registry, providers: Providers, plans: Callable[[str], str]) -> None:
+    `clean` deletes what a program was given, once its end has been written down.
+    """
+
+    def __init__(
+        self, registry: Registry, providers: Providers, clean: Callable[[AgentRecord], None]
+    ) -> None:
         self._registry = registry
         self._providers = providers
-        self._plans = plans
+        self._clean = clean
         self._sessions: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: set[asyncio.Task[None]] = set()
@@ -149,10 +153,11 @@ class Supervisor:
     def never_ran(self, agent_id: str, failure: SpawnFailed) -> AgentRecord:
         """Write down that the program could not be started: nothing of it ran. Returns the record."""
         verdict = of_spawn_failure(failure)
-        shutil.rmtree(self._plans(agent_id), ignore_errors=True)
-        return self._registry.change(
+        record = self._registry.change(
             agent_id, "agent.ended", status=verdict.status, cause=verdict.cause, ended_at=now_ms()
         )
+        self._clean(record)
+        return record
 
     async def _record(self, agent_id: str, verdict: Verdict, at: int, shown: dict[str, Any]) -> None:
         while True:
@@ -176,7 +181,7 @@ class Supervisor:
                 log.error("verdict.not_written", agent=agent_id, error=error.message, retry_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
         failpoint("after_exit_recorded")
-        shutil.rmtree(self._plans(agent_id), ignore_errors=True)
+        self._clean(record)
         if verdict.cause.kind is CauseKind.UNKNOWN:
             log.warning("agent.ended", agent=agent_id, message=verdict.cause.message)
 

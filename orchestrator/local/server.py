@@ -65,7 +65,7 @@ class LocalServer:
         return {"port": self._socket.getsockname()[1], "token": self._secret}
 
     def _listen(self) -> socket.socket:
-        if self._secret is not None:
+        if self._secret is not None or not hasattr(socket, "AF_UNIX"):
             return socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)  # a dead daemon's: we hold the lock

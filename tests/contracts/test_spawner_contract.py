@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -566,6 +567,22 @@ async def test_many_agents_at_once_are_all_found_again(spawner: KeeperSpawner, s
 
     assert {s.identity for s in again} == {s.identity for s in sessions}
     assert len({s.identity.pid for s in again}) == 20
+
+
+async def test_what_a_program_was_given_is_deleted_once_its_end_is_known(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    launch = scripted("digest", stdin=Stdin(b"planted-input " * 10))
+    session = await spawner.spawn(replace(launch, env={**launch.env, "PLANTED": "planted-value"}))
+    ended = await session.wait()
+    spawner.collected(session.ref)
+
+    left = b"".join(file.read_bytes() for file in Path(session.ref.directory).iterdir())
+    assert b"planted-" not in left
+    assert b"PLANTED" in left
+    again = await spawner.reattach(session.ref)
+    assert await again.wait() == ended
+    assert [item async for item in again.output()] == [item async for item in session.output()]
 
 
 async def test_a_running_agent_is_not_forgotten_and_an_ended_one_leaves_nothing(

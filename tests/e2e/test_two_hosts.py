@@ -32,9 +32,14 @@ def start_muster(relay: RelayServer, tmp_path: Path) -> Callable[..., subprocess
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestrator.cli.main", *arguments], env=variables, text=True, cwd=tmp_path,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-m", "orchestrator.cli.main", *arguments],
+            env=variables,
+            text=True,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     return start
 

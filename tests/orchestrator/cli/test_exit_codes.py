@@ -6,8 +6,8 @@ import pytest
 from local_api import FakeServer
 from muster_command import Muster
 
-from orchestrator.cli.target import relay_token
 from orchestrator.config import Config, Relay
+from orchestrator.relay_address import relay_token
 from relay.wire.endpoints import GET_AGENT, LIST_AGENTS
 from relay.wire.errors import ApiError, Code
 
