@@ -52,9 +52,10 @@ class Database:
         """Open or create `path`. Raises `DatabaseUnusable`."""
         try:
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            version = self._version(path)
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=NORMAL")
-            self._migrate(path)
+            self._migrate(version)
             os.chmod(path, 0o600)
         except (sqlite3.Error, OSError) as error:
             raise DatabaseUnusable(
@@ -62,13 +63,17 @@ class Database:
                 "check that its folder is writable and its disk not full"
             ) from error
 
-    def _migrate(self, path: str) -> None:
-        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+    def _version(self, path: str) -> int:
+        """Return how many scripts have run, before anything is written."""
+        version = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(SCHEMA):
             raise DatabaseUnusable(
                 f"{path} was made by a newer Muster (schema {version}, this one knows {len(SCHEMA)}): "
                 "upgrade with `pip install -U musterd`, or start with another MUSTER_HOME"
             )
+        return version
+
+    def _migrate(self, version: int) -> None:
         for number, script in enumerate(SCHEMA[version:], version + 1):
             self.connection.executescript(f"BEGIN; {script} PRAGMA user_version={number}; COMMIT;")
 

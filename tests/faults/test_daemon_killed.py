@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
@@ -176,6 +177,34 @@ def test_killed_between_two_steps_there_is_one_process_at_most_and_one_verdict(
     assert (again.created, again.agent.id) == (False, ended.id)
     assert host.ended(ended.id) == ended
     assert not [pid for pid in started if is_running(int(pid))]
+
+
+STOP_POINTS = ["after_stop_recorded", "after_stop_began", "after_exit_seen", "after_exit_written",
+               "after_exit_read", "after_exit_recorded"]  # fmt: skip
+
+
+@pytest.mark.parametrize("point", STOP_POINTS)
+def test_killed_in_the_middle_of_a_stop_nothing_lives_and_the_verdict_is_one(
+    point: str, make_host: Callable[..., Host]
+) -> None:
+    host = make_host()
+    host.start(MUSTER_FAILPOINT=point)
+    agent = host.spawn(*agent_argv("setsid-child", "ignore-int", "ignore-term", "print:ready", "sleep"))
+    until(lambda: b"ready" in host.output(agent.id), "the tree to be up")
+    child = int(re.findall(rb"child (\d+)", host.output(agent.id))[0])
+    with contextlib.suppress(Unreachable):
+        host.stop(agent.id, grace_ms=100)
+    if host.process is not None and host.process.poll() is None:
+        host.kill()
+    host.start()
+    ended = host.ended(agent.id)
+    assert ended.status is Status.CANCELLED
+    assert ended.cause is not None
+    assert ended.cause.by == "local"
+    assert not [pid for pid in (agent.pid or 0, child) if is_running(pid)]
+    host.kill()
+    host.start()
+    assert host.ended(agent.id) == ended
 
 
 def test_nothing_is_left_of_a_keeper_that_was_killed(host: Host) -> None:
