@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from dataclasses import dataclass
 
@@ -110,6 +111,8 @@ def of_spawn_failure(failure: SpawnFailed) -> Verdict:
     if failure.searched:
         message += f"; PATH searched: {':'.join(failure.searched)}"
     kind = CauseKind.EXEC_FAILED if failure.errno is not None else CauseKind.UNKNOWN
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        kind = CauseKind.DISK
     return Verdict(Status.FAILED, Cause(kind=kind, message=message, errno=failure.errno))
 
 

@@ -108,6 +108,11 @@ def test_a_missing_directory_proves_nothing() -> None:
     assert verdict.status is Status.LOST
 
 
+def test_a_full_disk_is_not_blamed_on_the_program() -> None:
+    verdict = of_spawn_failure(SpawnFailed("cannot write: No space left on device", 28))
+    assert (verdict.status, verdict.cause.kind) == (Status.FAILED, CauseKind.DISK)
+
+
 def test_exec_failure_carries_errno_and_path() -> None:
     verdict = of_spawn_failure(SpawnFailed("no such program: foo", 2, ("/bin", "/usr/bin")))
     assert (verdict.status, verdict.cause.kind, verdict.cause.errno) == (
