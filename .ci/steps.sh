@@ -145,8 +145,9 @@ nothing_left() {
 
 first_run() {
     make_clone "$1"
-    local said
-    said=$(cd "$1" && MUSTER_HOME=$work/home bash -c "$(readme_command 'muster run')" 2>"$work/first.err") ||
+    local said command
+    command=$(readme_command 'muster run')
+    said=$(cd "$1" && MUSTER_HOME=$work/home bash -c "$command" 2>"$work/first.err") ||
         { cat "$work/first.err"; return 1; }
     cat "$work/first.err"
     echo "$said"
