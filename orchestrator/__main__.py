@@ -65,8 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         config = configuration(options, home)
         home.prepare()
         configure(config.log, home.logs, "orchestrator")
-        raise_file_limit()
-        again = asyncio.run(run(Options(home, config, options.take_over)))
+        soft, _ = raise_file_limit()
+        again = asyncio.run(run(Options(home, config, options.take_over, soft)))
     except ConfigError as error:
         print(f"muster: {error}", file=sys.stderr)
         return 2

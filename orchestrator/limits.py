@@ -8,8 +8,9 @@ __all__ = ["raise_file_limit"]
 
 
 def raise_file_limit() -> tuple[int, int]:
-    """Raise the soft limit of open files to the hard one; return what it is now, soft and hard.
+    """Raise the soft limit of open files to the hard one; return what it was, and the hard one.
 
-    Each agent costs the daemon two descriptors, and 1,024 is still the usual soft limit.
+    Each agent costs the daemon two descriptors, and 1,024 is still the usual soft limit. Agents get
+    the old one: there are programs that use `select`, or close every descriptor there could be.
     """
     return _os.raise_file_limit()

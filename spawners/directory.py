@@ -98,6 +98,7 @@ class AgentDirectory:
             "size": {"rows": launch.size.rows, "columns": launch.size.columns} if launch.size else None,
             "spoolBytes": launch.spool_bytes,
             "heldBytes": held_bytes,
+            "openFiles": launch.open_files,
             "socket": _text(socket),
         }
         self._write("spec.tmp", json.dumps(spec).encode())

@@ -29,7 +29,7 @@ import _struct
 import errno
 import fcntl
 import posix
-import resource  # noqa: F401 - `wait3` imports it at its first call, when this Python may have been replaced
+import resource  # `wait3` would import it at its first call, when this Python may have been replaced
 import select
 import time
 
@@ -708,6 +708,9 @@ class Keeper:
             _signal.signal(number, _signal.SIG_IGN)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
         self.watch(self.wake_fd, select.POLLIN, self.on_wake)
+        if self.spec.get("openFiles"):
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(self.spec["openFiles"], hard), hard))
         self.subreaper = become_subreaper()
         self.memory = MemoryEvidence()
         self.listen()

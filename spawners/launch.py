@@ -58,7 +58,8 @@ class Launch:
     `env` is the whole environment, nothing is inherited. `argv[0]` without a slash is looked up on
     `env["PATH"]`. `timeout_s` is counted from exec by the keeper, so it holds while no daemon runs.
     `size` asks for a PTY; None means pipes. `leftovers`: `end` kills what the program leaves behind
-    when it exits, `keep` lets it live. `spool_bytes` bounds the output kept on disk.
+    when it exits, `keep` lets it live. `spool_bytes` bounds the output kept on disk. `open_files` is
+    the soft limit of open files that it starts with; None: that of whoever spawns it.
     """
 
     agent_id: str
@@ -70,6 +71,7 @@ class Launch:
     leftovers: str = "end"
     size: Size | None = None
     spool_bytes: int = DEFAULT_SPOOL_BYTES
+    open_files: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,13 +49,15 @@ class Surroundings:
     """What a spawn needs to know of its host, asked for anew at each spawn.
 
     `environment` is a fresh login's, `executable` finds a provider's CLI, `draining` whether new
-    agents are refused, `own` the variables every agent gets (where the relay and the socket are).
+    agents are refused, `own` the variables every agent gets (where the relay and the socket are),
+    `open_files` their soft limit of open files.
     """
 
     environment: Callable[[], Awaitable[Mapping[str, str]]]
     executable: Callable[[str], Awaitable[str | None]]
     draining: Callable[[], bool]
     own: Callable[[], Mapping[str, str]]
+    open_files: int | None = None
 
 
 class Spawning:
@@ -130,6 +132,7 @@ class Spawning:
             timeout_s=lifetime_ms / 1000 if lifetime_ms is not None else None,
             leftovers=request.leftovers,
             spool_bytes=self._config.spool.bytes,
+            open_files=self._host.open_files,
         )
         return await self._start(launch, plan), True
 

@@ -63,11 +63,12 @@ class AlreadyRunning(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one run of the daemon is told."""
+    """What one run of the daemon is told; `open_files` is the limit that agents start with."""
 
     home: Home
     config: Config
     take_over: bool = False
+    open_files: int | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +130,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         executable=capabilities.executable,
         draining=lambda: facts.get("draining") == "yes",
         own=partial(_own_variables, home, connection),
+        open_files=options.open_files,
     )
     spawning = Spawning(
         registry=registry,

@@ -5,6 +5,7 @@ assert sys.platform != "win32"
 
 """Locks that live as long as the processes that hold the open file: flock(2), Linux and macOS."""
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -47,11 +48,9 @@ def is_locked(path: str) -> bool:
 
 
 def raise_file_limit() -> tuple[int, int]:
-    """Raise this process' soft limit of open files to the hard one; return both as they are now."""
+    """Raise this process' soft limit of open files to the hard one; return what it was, and the hard one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = hard if hard != resource.RLIM_INFINITY else max(soft, 1 << 20)
-    try:
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses more than kern.maxfilesperproc
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (ValueError, OSError):  # macOS refuses more than kern.maxfilesperproc
-        return soft, hard
-    return wanted, hard
+    return soft, hard

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import resource
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -567,6 +568,20 @@ async def test_many_agents_at_once_are_all_found_again(spawner: KeeperSpawner, s
 
     assert {s.identity for s in again} == {s.identity for s in sessions}
     assert len({s.identity.pid for s in again}) == 20
+
+
+async def test_a_program_starts_with_the_file_limit_it_is_given(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    for limit, expected in (
+        (123, b"123"),
+        (None, str(resource.getrlimit(resource.RLIMIT_NOFILE)[0]).encode()),
+    ):
+        launch = replace(scripted(), argv=("sh", "-c", "ulimit -Sn"), open_files=limit)
+        session = await spawner.spawn(replace(launch, agent_id=f"ag-{os.urandom(6).hex()}"))
+        await session.wait()
+        said = b"".join([item.data async for item in session.output() if isinstance(item, Chunk)])
+        assert said.strip() == expected
 
 
 async def test_what_a_program_was_given_is_deleted_once_its_end_is_known(
