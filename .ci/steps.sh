@@ -117,8 +117,8 @@ must_not_skip() {
 # The one command of the README that begins by making a .venv and holds the word.
 readme_command() {
     local found
-    found=$(grep '^python3 -m venv .venv && ' README.md | grep -w -- "$1")
-    [[ $(wc -l <<<"$found") == 1 ]] || { echo "README.md has no single command with $1" >&2; return 1; }
+    found=$(grep '^python3 -m venv .venv && ' README.md | grep -w -- "$1" || true)
+    [[ $found && $(wc -l <<<"$found") == 1 ]] || { echo "README.md has no single command with $1" >&2; return 1; }
     echo "$found"
 }
 
