@@ -58,7 +58,7 @@ npm_clis() {
 
 postgres_bin() {
     local found
-    found=$(find /usr/lib/postgresql /usr/pgsql-* -path '*/bin/initdb' 2>/dev/null | sort -V | tail -1)
+    found=$(find /usr/lib/postgresql /usr/pgsql-* -path '*/bin/initdb' 2>/dev/null | sort -V | tail -1 || true)
     [[ $found ]] || found=$(command -v initdb || true)
     [[ -z $found ]] || dirname "$found"
 }
@@ -132,7 +132,7 @@ of_tests() {
     for process in /proc/[0-9]*; do
         if { tr '\0' ' ' <"$process/cmdline" && readlink "$process/exe" "$process/cwd"; } 2>/dev/null |
             grep -qF -e "$clone/.venv" -e "/pytest-of-"; then
-            printf '%s %s\n' "${process#/proc/}" "$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null | cut -c1-150)"
+            printf '%s %s\n' "${process#/proc/}" "$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null | cut -c1-150 || true)"
         fi
     done
 }
