@@ -8,8 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from orchestrator.cli.down import is_held
-from orchestrator.cli.target import Server, connect, daemon_answers
+from orchestrator.cli.target import Server, connect, daemon_answers, is_held
 from orchestrator.config import Config, ConfigError
 from orchestrator.limits import raise_file_limit
 from orchestrator.relay_address import relay_url

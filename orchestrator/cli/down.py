@@ -8,10 +8,9 @@ from typing import Annotated
 
 import psutil
 import typer
-from filelock import FileLock, Timeout
 
 from orchestrator.cli.failures import CliError, Exit
-from orchestrator.cli.target import Server, connect, daemon_answers
+from orchestrator.cli.target import Server, connect, daemon_answers, is_held
 from orchestrator.cli.up import live_agents
 from orchestrator.cli.words import parse_duration
 from relay.wire.agents import ManagedAgent
@@ -19,7 +18,7 @@ from relay.wire.endpoints import ACT, HEALTH
 from relay.wire.home import Home
 from relay.wire.orchestrators import Action, ActionRequest
 
-__all__ = ["command", "is_held"]
+__all__ = ["command"]
 
 LOOK_S = 0.02
 NAMED = 10
@@ -114,16 +113,3 @@ def _lives(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
-
-
-def is_held(path: str) -> bool:
-    """Return whether a process holds this lock file."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    lock.release()
-    return False

@@ -98,7 +98,7 @@ def open_server(options: SpawnOptions, argv: Sequence[str] | None) -> Server:
     relay = options.relay_wide or options.host is not None or bool(options.place)
     if options.no_start:
         return connect(relay=relay)
-    return connect(relay=relay, start=partial(start, wait_for_relay=relay))
+    return connect(relay=relay, host=options.host, start=partial(start, wait_for_relay=relay))
 
 
 def build_request(

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
+from orchestrator.cli.output import say
 from orchestrator.config import Config
 from orchestrator.relay_address import relay_token, relay_url
 from relay.wire.client import Client, Unreachable
 from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
 
-__all__ = ["Server", "answers", "connect", "daemon_answers"]
+__all__ = ["Server", "answers", "connect", "daemon_answers", "is_held"]
 
 Res = TypeVar("Res")
 
 PROBE_S = 2.0
 PAUSE_S = 0.05
 PAUSE_MAX_S = 1.0
+STARTING_S = 5.0
+"""A daemon takes well under a second from its lock to its socket, also with hundreds of agents to find."""
 
 
 def daemon_answers(home: Home) -> bool:
@@ -53,8 +58,35 @@ class _Address:
     where: str
 
 
+def is_held(path: str) -> bool:
+    """Return whether a process holds this lock file."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def _daemon_is_there(home: Home) -> bool:
+    """Return whether the daemon answers; one that is just starting gets a moment to do so."""
+    if daemon_answers(home):
+        return True
+    deadline = time.monotonic() + STARTING_S
+    while os.path.exists(home.host_lock) and is_held(home.host_lock) and time.monotonic() < deadline:
+        time.sleep(PAUSE_S)
+        if daemon_answers(home):
+            return True
+    return False
+
+
 def _locate(home: Home, config: Config, *, relay: bool) -> _Address | None:
-    if not relay and daemon_answers(home):
+    if not relay and _daemon_is_there(home):
         return _Address("daemon", home.daemon_socket)
     url = relay_url(home, config)
     return _Address("relay", url) if url else None
@@ -162,18 +194,24 @@ class Server:
         self._client.close()
 
 
-def connect(*, relay: bool = False, start: Callable[[Home, Config], object] | None = None) -> Server:
+def connect(
+    *,
+    relay: bool = False,
+    host: str | None = None,
+    start: Callable[[Home, Config], object] | None = None,
+) -> Server:
     """Return the server that a command is to talk to.
 
     With `relay` it is the relay; else this host's daemon if one runs, else the relay. `start` is
-    called when nothing that can run an agent here is there. Raises `Unreachable` that says what to
-    start, and `ConfigError`.
+    called when what the command needs is not there: the relay, and this host's daemon unless the
+    command is for the relay and another `host`. Raises `Unreachable` that says what to start, and
+    `ConfigError`.
     """
     home = Home.from_environment()
     config = Config.load(home)
     address = _locate(home, config, relay=relay)
-    embedded = address is not None and address.kind == "relay" and not config.relay.url
-    if start is not None and (address is None or (embedded and not daemon_answers(home))):
+    here = not relay or host == config.host_id
+    if start is not None and _is_missing(home, config, address, here=here):
         start(home, config)
         address = _locate(home, config, relay=relay)
     if address is None:
@@ -182,4 +220,18 @@ def connect(*, relay: bool = False, start: Callable[[Home, Config], object] | No
             if relay
             else "nothing is running here: `muster up`"
         )
+    if not relay and address.kind == "relay" and home.read_record(home.host_record) is not None:
+        say(
+            "this host's daemon has crashed, so the relay answers; `muster up` starts it and finds its agents"
+        )
     return Server(home, config, address, may_start=start is not None)
+
+
+def _is_missing(home: Home, config: Config, address: _Address | None, *, here: bool) -> bool:
+    if address is None:
+        return True
+    if address.kind == "daemon" or config.relay.url:
+        return False
+    parts = urlsplit(address.where)
+    relay_answers = answers(parts.hostname or "", parts.port or 0)
+    return not relay_answers or (here and not daemon_answers(home))

@@ -20,6 +20,7 @@ from muster_command import MUSTER, Muster
 from muster_processes import is_running, until
 from running import sweep
 
+from orchestrator.cli.target import daemon_answers
 from relay.wire.home import Home
 
 
@@ -153,7 +154,7 @@ def test_a_foreground_up_starts_again_what_crashes_and_ends_both_on_interrupt(
     until(
         lambda: servers(home).get("orchestrator", 0) not in (0, before["orchestrator"]), "another daemon", 20
     )
-    until(lambda: muster("ps").code == 0, "the daemon to answer", 20)
+    until(lambda: daemon_answers(home), "it to answer", 20)
     assert len(muster("ps", "--json").json) == 1
     after = servers(home)
     assert after["relay"] == before["relay"]
@@ -255,3 +256,29 @@ def test_doctor_is_content_with_a_running_host_and_not_without(muster: Muster, h
     crashed = muster("doctor")
     assert crashed.code == 1
     assert "left its socket behind" in " ".join(crashed.text.split())
+
+
+def test_a_crashed_daemon_is_named_where_the_relay_answers_for_it(muster: Muster, home: Home) -> None:
+    assert muster("up", "--detach").code == 0
+    assert muster("spawn", "--", "sleep", "60").code == 0
+    os.kill(servers(home)["orchestrator"], signal.SIGKILL)
+    until(lambda: "orchestrator" not in servers(home), "it to be gone")
+
+    assert "daemon has crashed" in muster("ps").err
+
+    assert muster("up", "--detach").code == 0
+    assert len(muster("ps", "--json").json) == 1
+    assert muster("ps").err == ""
+
+
+def test_a_spawn_for_another_host_starts_no_daemon_here(muster: Muster, home: Home) -> None:
+    relay = muster.start("relay", "--bind", "127.0.0.1:0")
+    until(lambda: home.read_record(home.relay_record) is not None, "the relay", 20)
+
+    said = muster("spawn", "--host", "elsewhere", "--", "true")
+
+    assert said.code == 3
+    assert "elsewhere" in said.err
+    assert "orchestrator" not in servers(home)
+    relay.terminate()
+    assert relay.wait(10) == 0
