@@ -89,7 +89,9 @@ class KeeperSpawner:
             return self._unheard(ref)
         if isinstance(found, Exit):
             return self._ended(ref, found)
-        return KeeperSession.alive(ref, await found.hello, found)
+        hello = await found.hello
+        self._inherit(hello["keeperPid"])
+        return KeeperSession.alive(ref, hello, found)
 
     def collected(self, ref: SessionRef) -> None:
         AgentDirectory(ref.directory).delete_secrets()
@@ -220,6 +222,11 @@ class KeeperSpawner:
         else:
             self._keepers.discard(keeper)
 
+    def _inherit(self, keeper_pid: int) -> None:
+        """Collect a keeper that is our child although another program started it: we were exec'd by that."""
+        if all(keeper.pid != keeper_pid for keeper in self._keepers) and not _os.collect(keeper_pid):
+            _os.on_exit(keeper_pid, lambda: self._inherit(keeper_pid))
+
     # -- finding
 
     def _unheard(self, ref: SessionRef) -> KeeperSession:
@@ -230,6 +237,8 @@ class KeeperSpawner:
 
     def _ended(self, ref: SessionRef, record: Exit) -> KeeperSession:
         child = AgentDirectory(ref.directory).child()
+        if child is not None:
+            self._inherit(child.keeper_pid)
         identity = child.program if child and child.program else Identity(0, 0, "")
         return KeeperSession.ended(ref, identity, record)
 

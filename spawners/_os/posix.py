@@ -10,7 +10,7 @@ import fcntl
 import os
 import resource
 
-__all__ = ["is_locked", "lock_new", "raise_file_limit", "why_unsupported"]
+__all__ = ["collect", "is_locked", "lock_new", "raise_file_limit", "why_unsupported"]
 
 why_unsupported = ""
 """Why sessions cannot be run here; empty: they can."""
@@ -45,6 +45,14 @@ def is_locked(path: str) -> bool:
         return False
     finally:
         os.close(fd)
+
+
+def collect(pid: int) -> bool:
+    """Reap `pid` if it is a child of ours that has ended; return False while it is one that lives."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
 
 
 def raise_file_limit() -> tuple[int, int]:

@@ -12,6 +12,7 @@ from spawners._os.facts import Process
 
 __all__ = [
     "boot_id",
+    "collect",
     "has_mark",
     "is_locked",
     "lock_new",
@@ -52,6 +53,10 @@ def send_signal(target: Process, number: int) -> bool:
 
 
 def on_exit(pid: int, callback: Callable[[], None]) -> None:
+    _refuse()
+
+
+def collect(pid: int) -> bool:
     _refuse()
 
 

@@ -7,17 +7,19 @@ import contextlib
 import os
 import re
 import signal
+import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from muster_processes import agent_argv, is_running, until
+from muster_processes import agent_argv, is_running, until, zombies_of
 from running import Host
 
 from relay.wire import endpoints
 from relay.wire.agents import Presence, SpawnRequest, Status
 from relay.wire.client import Unreachable
+from relay.wire.orchestrators import Action, ActionRequest
 
 FINISHING, SPEWING, STAYING = 20, 10, 20
 LINES = 20_000
@@ -237,6 +239,18 @@ def test_a_second_daemon_does_not_start(host: Host, make_host: Callable[..., Hos
     assert second.died() == 1
     assert f"pid {host.pid}" in second.log.read_text()
     assert host.answers()
+
+
+def test_restarted_in_place_it_keeps_its_agents_and_leaves_no_zombie(host: Host) -> None:
+    running = host.spawn(*agent_argv("sleep"))
+    started = host.home.read_record(host.home.host_record)
+    with host.client() as client:
+        client.call(endpoints.ACT, ActionRequest(action=Action.RESTART), path={"id": socket.gethostname()})
+    until(lambda: host.home.read_record(host.home.host_record) is None, "the old one to end")
+    until(lambda: host.home.read_record(host.home.host_record) == started, "the new one, with the same pid")
+    assert host.get(running.id).status is Status.RUNNING
+    assert host.stop(running.id).status is Status.CANCELLED
+    until(lambda: not zombies_of(host.pid), "its keeper to be collected")
 
 
 def test_ending_the_daemon_leaves_its_agents(host: Host) -> None:
