@@ -14,7 +14,7 @@ import time
 from spawners import _os
 from spawners.launch import Identity
 
-__all__ = ["MARK", "PLACE", "end_survivors", "is_alive", "survivors"]
+__all__ = ["MARK", "PLACE", "end_survivors", "is_alive"]
 
 MARK = "MUSTER_AGENT_ID"
 """Environment variable that tells an agent its id."""
@@ -25,6 +25,9 @@ which two hosts on one machine, or somebody's copy of an environment, may share,
 
 _PASS_S = 0.02
 _GIVE_UP_S = 10.0
+_UNTOLD_S = 5.0
+"""An exec that has closed its files is over in microseconds of its own time; one on a dead network disk
+may take for ever, and must not hold up the verdict."""
 
 
 def is_alive(identity: Identity) -> bool:
@@ -35,11 +38,14 @@ def is_alive(identity: Identity) -> bool:
     return found is not None and not found.zombie and found.started == identity.started
 
 
-def survivors(directory: str, program: Identity | None, started: int) -> list[_os.Process]:
-    """The living processes that are proven to be the agent's; never this one or one above it.
+def _survivors(
+    directory: str, program: Identity | None, started: int
+) -> tuple[list[_os.Process], list[_os.Process]]:
+    """The living processes that are proven to be the agent's, and those that cannot be told yet.
 
-    `started` is when the keeper began: nothing older can belong to its agent. What descends from, or
-    shares the session of, the program counts only while the program itself is there and proven.
+    Never this one or one above it. `started` is when the keeper began: nothing older can belong to its
+    agent. What descends from, or shares the session of, the program counts only while the program itself
+    is there and proven.
     """
     table = {item.pid: item for item in _os.processes()}
     ours = _lineage(table, os.getpid())
@@ -47,14 +53,17 @@ def survivors(directory: str, program: Identity | None, started: int) -> list[_o
     if root is not None and program is not None and root.started != program.started:
         root = None
     mark = f"{PLACE}={directory}"
-    found = []
+    found, untold = [], []
     for item in table.values():
         if item.zombie or item.pid in ours or item.started < started:
             continue
         related = root is not None and (item.session == root.pid or root.pid in _lineage(table, item.pid))
-        if related or _os.has_mark(item.pid, mark):
+        marked = related or _os.has_mark(item.pid, mark)
+        if marked:
             found.append(item)
-    return found
+        elif marked is None:
+            untold.append(item)
+    return found, untold
 
 
 def _lineage(table: dict[int, _os.Process], pid: int) -> set[int]:
@@ -67,19 +76,20 @@ def _lineage(table: dict[int, _os.Process], pid: int) -> set[int]:
 
 
 def end_survivors(directory: str, program: Identity | None, started: int) -> tuple[_os.Process, ...]:
-    """Kill what `survivors` finds until two passes in a row find nothing; returns what was killed.
+    """Kill what is proven to be the agent's until two passes in a row find nothing; returns what was killed.
 
     Blocks, for at most about ten seconds: run it in a thread. What could not be killed by then is
     left to the kernel, where it hangs.
     """
     killed: dict[int, _os.Process] = {}
     empty = 0
-    deadline = time.monotonic() + _GIVE_UP_S
-    while empty < 2 and time.monotonic() < deadline:
-        living = survivors(directory, program, started)
-        empty = 0 if living else empty + 1
+    began = time.monotonic()
+    while empty < 2 and time.monotonic() < began + _GIVE_UP_S:
+        living, untold = _survivors(directory, program, started)
+        waiting = bool(living) or (bool(untold) and time.monotonic() < began + _UNTOLD_S)
+        empty = 0 if waiting else empty + 1
         for item in living:
             if _os.send_signal(item, getattr(signal, "SIGKILL", signal.SIGTERM)):
                 killed[item.pid] = item
-        time.sleep(_PASS_S if living else 0)
+        time.sleep(_PASS_S if waiting else 0)
     return tuple(killed.values())

@@ -49,7 +49,7 @@ def processes() -> list[Process]:
     return [item for item in found if item is not None]
 
 
-def has_mark(pid: int, mark: str) -> bool:
+def has_mark(pid: int, mark: str) -> bool | None:
     """Whether the environment the process was executed with holds exactly `mark` (`NAME=value`)."""
     name, _, value = mark.partition("=")
     try:

@@ -44,7 +44,7 @@ def processes() -> list[Process]:
     _refuse()
 
 
-def has_mark(pid: int, mark: str) -> bool:
+def has_mark(pid: int, mark: str) -> bool | None:
     _refuse()
 
 

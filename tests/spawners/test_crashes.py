@@ -45,10 +45,16 @@ def kill_keeper(ref: SessionRef) -> None:
 
 
 def marked(agent_id: str) -> list[int]:
-    """Every living process whose environment names the agent."""
-    return [
-        p.pid for p in _os.processes() if not p.zombie and _os.has_mark(p.pid, f"MUSTER_AGENT_ID={agent_id}")
-    ]
+    """Every living process whose environment names the agent, once none is in the middle of an exec."""
+    found: list[tuple[int, bool | None]] = []
+
+    def told() -> bool:
+        mark = f"MUSTER_AGENT_ID={agent_id}"
+        found[:] = [(item.pid, _os.has_mark(item.pid, mark)) for item in _os.processes() if not item.zombie]
+        return all(verdict is not None for _, verdict in found)
+
+    until(told, "every process to have its environment")
+    return [pid for pid, verdict in found if verdict]
 
 
 async def printed(session: object, count: int) -> list[str]:
