@@ -27,6 +27,7 @@ from relay.wire.references import resolve
 __all__ = ["Registry"]
 
 EVENTS_KEPT = 10_000
+"""Each shares the agent that it tells of with the record, so the log costs about a kilobyte an event."""
 
 
 @dataclass(slots=True)
@@ -180,7 +181,7 @@ class Registry:
             received_at=at,
             orchestrator_id=self._host_id,
             agent_id=agent.id,
-            data={"status": agent.status, "agent": msgspec.to_builtins(agent)},
+            data={"status": agent.status, "agent": agent},
         )
         self._events.append(event)
         for watch in self._watches:

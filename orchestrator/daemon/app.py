@@ -29,7 +29,7 @@ from orchestrator.daemon.dispatch import Dispatcher
 from orchestrator.daemon.heartbeat import beat
 from orchestrator.daemon.housekeep import forget, housekeep
 from orchestrator.daemon.receive import receive
-from orchestrator.daemon.recover import recover
+from orchestrator.daemon.recover import keep_looking, recover
 from orchestrator.daemon.register import stay_registered
 from orchestrator.daemon.report import report
 from orchestrator.daemon.supervise import Supervisor
@@ -187,6 +187,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         for name, work in {
             "register": stay_registered(connection, registry, describer.registration, loops),
             "housekeep": housekeep(registry, spawner, commands, config.keep, partial(_plan_folder, home)),
+            "recover": keep_looking(registry, spawner, supervisor),
             "capabilities": capabilities.keep_fresh(),
         }.items()
     ]

@@ -23,6 +23,7 @@ __all__ = ["forget", "housekeep", "sweep"]
 log = structlog.get_logger()
 
 EVERY_S = 600.0
+OUTBOX_MAX = 20_000
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
@@ -35,6 +36,7 @@ async def housekeep(
         try:
             await sweep(registry, spawner, keep, plans)
             commands.prune()
+            registry.outbox.trim(OUTBOX_MAX)
         except Exception:
             log.exception("housekeeping.failed")
         await asyncio.sleep(EVERY_S)

@@ -11,19 +11,22 @@ import structlog
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.daemon.supervise import Supervisor
-from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.agents import CauseKind, ManagedAgent, Mode, Status
 from relay.wire.base import now_ms
+from relay.wire.errors import ApiError
 from spawners.client import KeeperSpawner
 from spawners.directory import AgentDirectory
 from spawners.errors import SessionLost, SpawnerError, SpawnFailed
 from spawners.launch import SessionRef
 
-__all__ = ["Recovered", "recover"]
+__all__ = ["Recovered", "keep_looking", "recover"]
 
 log = structlog.get_logger()
 
 AT_ONCE = 64
 """Keepers spoken to side by side; each answers in well under a millisecond."""
+
+LOOK_AGAIN_S = 15.0
 
 START_WITHIN_MS = 60_000
 """How old an accepted spawn that nothing ever ran for may be to be started now, for the first time.
@@ -48,18 +51,46 @@ class Recovered:
 async def recover(registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor) -> Recovered:
     """Settle every record that has not ended, and adopt directories that no record speaks of."""
     _adopt(registry, spawner)
-    gate = asyncio.Semaphore(AT_ONCE)
-    before = registry.active + [record for record in registry if record.agent.status is Status.LOST]
-
-    async def settle(record: AgentRecord) -> None:
-        async with gate:
-            await _settle(record, registry, spawner, supervisor)
-
-    await asyncio.gather(*(settle(record) for record in before))
+    before = registry.active + [record for record in registry if _may_be_found(record)]
+    await _settle_all(before, registry, spawner, supervisor)
     statuses = [found.agent.status for record in before if (found := registry.get(record.id))]
     lost = statuses.count(Status.LOST)
     running = sum(status in (Status.RUNNING, Status.STOPPING) for status in statuses)
     return Recovered(running, len(statuses) - running - lost, lost)
+
+
+async def keep_looking(registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor) -> None:
+    """Settle, without end, agents that nobody watches: their keeper was too busy to answer before, say."""
+    while True:
+        await asyncio.sleep(LOOK_AGAIN_S)
+        young = now_ms() - START_WITHIN_MS  # those may be in the middle of their spawn
+        unwatched = [
+            record
+            for record in registry.active
+            if supervisor.live(record.id) is None and record.agent.created_at < young
+        ]
+        await _settle_all(unwatched, registry, spawner, supervisor)
+
+
+def _may_be_found(record: AgentRecord) -> bool:
+    """Whether evidence of a lost agent may still turn up: its directory was not there when we looked."""
+    cause = record.agent.cause
+    return record.agent.status is Status.LOST and cause is not None and cause.kind is CauseKind.UNKNOWN
+
+
+async def _settle_all(
+    records: list[AgentRecord], registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor
+) -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def settle(record: AgentRecord) -> None:
+        async with gate:
+            try:
+                await _settle(record, registry, spawner, supervisor)
+            except (SpawnerError, ApiError) as error:
+                log.error("agent.not_settled", agent=record.id, error=str(error), again_s=LOOK_AGAIN_S)
+
+    await asyncio.gather(*(settle(record) for record in records))
 
 
 async def _settle(
@@ -77,8 +108,6 @@ async def _settle(
         if loss.kind == "never_started" and await _start_late(record, registry, spawner, supervisor, ref):
             return
         await supervisor.lost(record.id, loss)
-    except SpawnerError as error:
-        log.error("agent.unreachable", agent=record.id, error=str(error))
     else:
         supervisor.took(record.id, session)
 

@@ -14,7 +14,7 @@ from orchestrator.agents.verdict import Verdict, of_exit, of_loss, of_spawn_fail
 from relay.wire.agents import CauseKind, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
-from spawners.errors import SessionEnded, SessionLost, SpawnFailed
+from spawners.errors import SessionEnded, SessionLost, SpawnerError, SpawnFailed
 from spawners.failpoint import failpoint
 from spawners.launch import Chunk, Exit, Stream
 from spawners.providers.base import Outcome
@@ -110,6 +110,9 @@ class Supervisor:
             await session.stop(interrupt_s=interrupt_s, terminate_s=0.0 if intent.kill else intent.grace_s)
         except (SessionEnded, SessionLost):
             return  # the watching task has the exit, or finds the loss
+        except SpawnerError as error:
+            log.error("agent.not_stopped", agent=session.ref.agent_id, error=str(error))
+            self._registry.change(session.ref.agent_id, "agent.changed", attention=str(error))
 
     async def _watch(self, agent_id: str, session: Session) -> None:
         try:

@@ -39,10 +39,13 @@ class Outbox:
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in sequence_numbers])
 
-    def forget_agent(self, agent_id: str) -> None:
-        """Drop the entries of an agent whose record is deleted."""
+    def trim(self, keep: int) -> None:
+        """Drop all but the newest `keep`: where no relay ever comes, the queue must not grow for ever.
+
+        A relay that does come misses those events, and learns how things stand from the roster.
+        """
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM outbox WHERE agent_id = ?", (agent_id,))
+            connection.execute("DELETE FROM outbox WHERE seq <= (SELECT max(seq) FROM outbox) - ?", (keep,))
 
     def __len__(self) -> int:
         return int(self._database.connection.execute("SELECT count(*) FROM outbox").fetchone()[0])

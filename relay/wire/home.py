@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +39,20 @@ class Home:
         return cls(state, config, os.path.join(state, "run"))
 
     def prepare(self) -> None:
-        """Create the folders, private to the user. Raises `OSError` if that is not possible."""
+        """Create the folders, private to the user. Raises `OSError` if that is not possible.
+
+        The folder of the sockets may lie where others can write (/tmp): one that is somebody else's,
+        or open to others, is refused.
+        """
         for folder in (self.state, self.config, self.sockets):
             os.makedirs(folder, mode=0o700, exist_ok=True)
+        status = os.lstat(self.sockets)
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode)):
+            raise PermissionError(
+                errno.EPERM, "the folder of the sockets belongs to somebody else", self.sockets
+            )
+        if hasattr(os, "getuid") and stat.S_IMODE(status.st_mode) & 0o077:
+            os.chmod(self.sockets, 0o700)
 
     @property
     def config_file(self) -> str:

@@ -157,3 +157,11 @@ def test_a_running_agent_is_not_forgotten(registry: Registry) -> None:
     registry.forget(made.id)
     assert registry.get(made.id) is None
     assert registry.by_key("local", "k") is None
+
+
+def test_the_outbox_is_bounded_where_no_relay_ever_comes(registry: Registry) -> None:
+    for _ in range(10):
+        registry.create(record())
+    newest = registry.outbox.first(10)[-3:]
+    registry.outbox.trim(3)
+    assert registry.outbox.first(10) == newest
