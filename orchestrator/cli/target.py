@@ -211,9 +211,14 @@ def connect(
     config = Config.load(home)
     address = _locate(home, config, relay=relay)
     here = not relay or host == config.host_id
-    if start is not None and _is_missing(home, config, address, here=here):
+    if start is not None and _is_missing(home, config, address, relay=relay, here=here):
         start(home, config)
-        address = _locate(home, config, relay=relay)
+        # Not looked for again: if it died meanwhile it is started once more, but the relay would take
+        # the same key for another caller's and start a second agent.
+        through_relay = relay or config.relay.url
+        address = (
+            _locate(home, config, relay=relay) if through_relay else _Address("daemon", home.daemon_socket)
+        )
     if address is None:
         raise Unreachable(
             "no relay is known: `muster config set relay.url URL`, or start one here: `muster up`"
@@ -227,11 +232,13 @@ def connect(
     return Server(home, config, address, may_start=start is not None)
 
 
-def _is_missing(home: Home, config: Config, address: _Address | None, *, here: bool) -> bool:
+def _is_missing(home: Home, config: Config, address: _Address | None, *, relay: bool, here: bool) -> bool:
     if address is None:
         return True
     if address.kind == "daemon" or config.relay.url:
         return False
+    if not relay:
+        return True  # it did not answer a moment ago; if it does now, starting it finds that out
     parts = urlsplit(address.where)
     relay_answers = answers(parts.hostname or "", parts.port or 0)
     return not relay_answers or (here and not daemon_answers(home))

@@ -11,8 +11,10 @@ import pytest
 from local_api import FakeServer, an_agent
 from muster_command import Muster
 
+from orchestrator.cli.target import connect
 from relay.wire.agents import Cause, CauseKind, ManagedAgent, SpawnRequest, SpawnResponse, Status
 from relay.wire.endpoints import GET_AGENT, SPAWN
+from relay.wire.home import Home
 
 REFUSED = Cause(kind=CauseKind.REJECTED, message="policy.providers does not allow claude")
 
@@ -221,3 +223,19 @@ def test_wait_asks_again_until_it_is_so(muster: Muster, daemon: FakeServer) -> N
 
     assert (said.code, said.text) == (0, "ag-0123456789ab running on here\n")
     assert asked == ["running", "running"]
+
+
+def test_a_spawn_here_never_goes_to_the_relay_because_the_daemon_died_just_now(
+    home: Home, relay: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay would take the key of `muster spawn --key` for another caller's: two agents."""
+    monkeypatch.setenv("MUSTER_HOME", home.state)
+    for variable in ("MUSTER_RELAY_URL", "MUSTER_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    home.write_private(home.relay_record, f'{{"pid": 1, "url": "{relay.url}"}}')
+    started: list[Home] = []
+
+    with connect(start=lambda home, config: started.append(home)) as server:
+        assert (server.kind, len(started)) == ("daemon", 1)
+    with connect() as server:
+        assert server.kind == "relay"
