@@ -133,9 +133,12 @@ class Supervisor:
         if record is None:
             return
         tail, outcome = await self._read_output(record, session, ended)
-        failed = outcome.error if outcome is not None else None
         verdict = of_exit(
-            ended, stop=record.stop, timeout_ms=record.agent.timeout_ms, tail=tail, provider_error=failed
+            ended,
+            stop=record.stop,
+            timeout_ms=record.agent.timeout_ms,
+            tail=tail,
+            provider_error=_provider_error(outcome, ended),
         )
         shown: dict[str, Any] = {}
         if outcome is not None:
@@ -220,3 +223,10 @@ async def _text(session: Session, start: int) -> str:
         if isinstance(chunk, Chunk):
             tail = (tail + chunk.data)[-TAIL_BYTES:]
     return tail.decode("utf-8", "replace")
+
+
+def _provider_error(outcome: Outcome | None, ended: Exit) -> str | None:
+    """What went wrong, from the provider's own words; dropped bytes may hold the last of them."""
+    if outcome is None:
+        return None
+    return outcome.failure if ended.code == 0 and not ended.dropped else outcome.error

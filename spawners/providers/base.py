@@ -132,6 +132,17 @@ class Outcome:
     error: str | None = None
     finished: bool = False
 
+    @property
+    def failure(self) -> str | None:
+        """Why the run has failed although its program exited 0, once all of its output was read.
+
+        Without an error it is that the run has begun and has no end: claude, interrupted before the
+        first word of its answer, exits 0 and prints nothing more.
+        """
+        if self.error is None and self.ready and not self.finished:
+            return "its run has no end, as when it is interrupted"
+        return self.error
+
 
 class Reader(Protocol):
     """Reads one agent's stdout as it comes, in chunks cut anywhere. Never raises on what it reads."""

@@ -19,7 +19,7 @@ from spawners.providers.base import ApprovalMode, Ask, Outcome
 from spawners.providers.registry import BUILTIN
 
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini")]
-TURN_S = 40
+TURN_S = 90
 """Far above the one or two seconds of a turn, so that a busy machine does not matter."""
 
 
@@ -200,6 +200,7 @@ async def test_a_version_is_read_from_what_the_cli_prints(provider: str, ask: As
 async def test_an_interrupted_turn_has_failed_although_its_exit_code_is_0(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
+    """Interrupted before the answer has begun, it says nothing at all: its run has no end."""
     async with started(replace(ask, prompt="NONCE=slow SLOW=60"), provider) as running:
         ending = asyncio.create_task(running.end())
         await asyncio.to_thread(model.request)
@@ -208,4 +209,5 @@ async def test_an_interrupted_turn_has_failed_although_its_exit_code_is_0(
 
     assert ran.code == 0
     assert ran.outcome is not None
-    assert ran.outcome.error
+    assert ran.outcome.failure
+    assert ran.outcome.text is None
