@@ -26,7 +26,7 @@ IMPLEMENTATIONS: dict[str, Callable[[str], KeeperSpawner]] = {"keeper": _keeper}
 @pytest.fixture(params=list(IMPLEMENTATIONS))
 async def spawner(request: pytest.FixtureRequest) -> AsyncIterator[KeeperSpawner]:
     """An implementation in a short folder of its own; every agent it left is ended afterwards."""
-    folder = tempfile.mkdtemp(prefix="mu-")
+    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
     made = IMPLEMENTATIONS[request.param](folder)
     try:
         yield made

@@ -26,7 +26,7 @@ def post(host: Host) -> Post:
 
     def send(path: str, body: Any) -> tuple[int, dict[str, Any]]:
         content = body if isinstance(body, bytes) else encode(body)
-        with httpx.Client(transport=httpx.HTTPTransport(uds=host.home.daemon_socket), timeout=30) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=host.home.daemon_socket), timeout=60) as client:
             response = client.post(f"http://localhost{path}", content=content)
         return response.status_code, response.json().get("error", response.json())
 
@@ -184,7 +184,7 @@ def test_a_full_disk_refuses_spawns_and_loses_nothing(make_host: Callable[..., H
                     filler.write(b"x" * 4096)
             except OSError:
                 pass
-        with httpx.Client(transport=httpx.HTTPTransport(uds=host.home.daemon_socket), timeout=30) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=host.home.daemon_socket), timeout=60) as client:
             response = client.post("http://localhost/api/spawns", json={"argv": ["true"], "label": "x" * 60})
         refused = response.status_code == 507 or response.json()["agent"]["status"] == "failed"
         assert refused, response.text

@@ -38,7 +38,7 @@ def muster(hosts: dict[str, Host], relay: RelayServer, tmp_path: Path) -> Muster
     def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "orchestrator.cli.main", *arguments],
-            env=variables, text=True, cwd=tmp_path, capture_output=True, timeout=50, check=False, **options,
+            env=variables, text=True, cwd=tmp_path, capture_output=True, timeout=100, check=False, **options,
         )  # fmt: skip
 
     return run
@@ -130,7 +130,7 @@ def test_providers_shows_each_with_its_version(muster: Muster) -> None:
         found = json.loads(muster("providers", "--host", "b", "--json").stdout)
         return {info["name"]: info for info in found}
 
-    until(lambda: all(info["version"] for info in listed().values()), "the versions", timeout_s=40)
+    until(lambda: all(info["version"] for info in listed().values()), "the versions")
 
     assert {name: info["modes"] for name, info in listed().items()} == {
         "claude": ["headless"],

@@ -48,7 +48,7 @@ def start_muster(relay: RelayServer, tmp_path: Path) -> Callable[..., subprocess
 def muster(start_muster: Callable[..., subprocess.Popen[str]]) -> Muster:
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         process = start_muster(*arguments)
-        out, err = process.communicate(timeout=50)
+        out, err = process.communicate(timeout=100)
         assert process.returncode == code, f"{arguments}: exit {process.returncode}\n{out}\n{err}"
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
@@ -89,7 +89,7 @@ def test_logs_follow_an_agent_on_another_host_to_its_end(
     assert follower.stdout.readline() == "first\n"
     with gate.open("w"):
         pass
-    assert follower.communicate(timeout=20)[0] == "last\n"
+    assert follower.communicate(timeout=60)[0] == "last\n"
     assert follower.returncode == 0
     muster("wait", agent_id)
 
@@ -101,7 +101,7 @@ def test_interrupting_a_run_stops_the_tree_on_the_other_host(
     assert run.stdout is not None
     pids = [int(run.stdout.readline().split()[1]) for _ in range(2)]
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=30)
+    run.communicate(timeout=60)
     assert run.returncode == 130
     assert not [pid for pid in pids if is_running(pid)]
 

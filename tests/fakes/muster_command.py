@@ -30,7 +30,7 @@ class Muster:
         own = {"MUSTER_HOME": self.home.state, "SHELL": "/bin/sh", "TZ": "UTC", "COLUMNS": "80"}
         return {**kept, **own, **self.variables}
 
-    def __call__(self, *words: str, stdin: bytes = b"", timeout: float = 40.0) -> Said:
+    def __call__(self, *words: str, stdin: bytes = b"", timeout: float = 80.0) -> Said:
         done = subprocess.run(
             [*MUSTER, *words],
             input=stdin,

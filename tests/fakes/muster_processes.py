@@ -27,7 +27,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Wait for something no event tells of; fails with `what` after the deadline."""
     deadline = time.monotonic() + timeout_s
     while not condition():

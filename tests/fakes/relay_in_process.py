@@ -27,8 +27,8 @@ ADMIN_TOKEN = "mst_" + "a" * 64
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what no event tells of; fails after 10 s."""
-    async with asyncio.timeout(10):
+    """Wait for what no event tells of; fails after 60 s."""
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -86,6 +86,6 @@ class RelayInProcess:
         request = SpawnRequest(argv=list(argv or ("true",)), **facts)
         return (await self.client().call(endpoints.SPAWN, request)).agent
 
-    async def get(self, agent_id: str, wait: str | None = None, timeout_ms: int = 10_000) -> ManagedAgent:
+    async def get(self, agent_id: str, wait: str | None = None, timeout_ms: int = 60_000) -> ManagedAgent:
         query = AgentQuery(wait=wait, timeout_ms=timeout_ms)
         return await self.client().call(endpoints.GET_AGENT, path={"id": agent_id}, query=query)

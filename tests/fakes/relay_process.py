@@ -45,14 +45,14 @@ class RelayProcess:
     def run(self, *more: str, bind: str = "127.0.0.1:0") -> tuple[int, str]:
         """Run one that is expected not to start; return its exit code and what it said."""
         process = self.popen(*more, bind=bind)
-        _out, said = process.communicate(timeout=20)
+        _out, said = process.communicate(timeout=40)
         return process.returncode, said
 
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         process, self.process = self.process, None
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=40)
         return process.returncode
 
     @property

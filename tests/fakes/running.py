@@ -22,7 +22,7 @@ from relay.wire.health import Scope, TokenRequest
 from relay.wire.home import Home
 from relay.wire.queries import AgentListQuery, AgentQuery, OutputQuery
 
-READY_S = 20.0
+READY_S = 60.0
 
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
@@ -72,7 +72,7 @@ class Process:
     def answers(self) -> bool:
         try:
             with self.client() as client:
-                return client.call(endpoints.HEALTH, timeout_s=5).pid == self.pid
+                return client.call(endpoints.HEALTH, timeout_s=20).pid == self.pid
         except (Unreachable, OSError):
             return False
 
@@ -85,9 +85,9 @@ class Process:
         """`kill -9`, and wait until it is gone."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
-    def died(self, timeout_s: float = 30.0) -> int:
+    def died(self, timeout_s: float = 60.0) -> int:
         """Wait until it has ended by itself and return its exit code (negative: the signal)."""
         assert self.process is not None
         return self.process.wait(timeout_s)
@@ -98,7 +98,7 @@ class Process:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(15)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -119,13 +119,13 @@ class Caller:
         with self.client() as client:
             return client.call(endpoints.SPAWN, SpawnRequest(argv=list(argv) or None, **fields)).agent
 
-    def get(self, reference: str, wait: str | None = None, timeout_s: float = 30.0) -> ManagedAgent:
+    def get(self, reference: str, wait: str | None = None, timeout_s: float = 60.0) -> ManagedAgent:
         query = AgentQuery(wait=wait, timeout_ms=int(timeout_s * 1000))
         with self.client() as client:
             path = {"id": reference}
             return client.call(endpoints.GET_AGENT, path=path, query=query, timeout_s=timeout_s + 10)
 
-    def ended(self, reference: str, timeout_s: float = 30.0) -> ManagedAgent:
+    def ended(self, reference: str, timeout_s: float = 60.0) -> ManagedAgent:
         """The agent once it has ended."""
         agent = self.get(reference, "ended", timeout_s)
         assert agent.status in ENDED, f"{reference} is still {agent.status} after {timeout_s} s"
@@ -208,14 +208,14 @@ class RelayServer(Process, Caller):
 
     def answers(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return bool(httpx.get(f"{self.url}/api/health", timeout=5).json().get("pid") == self.pid)
+            return bool(httpx.get(f"{self.url}/api/health", timeout=20).json().get("pid") == self.pid)
         return False
 
     def host(self, host_id: str) -> Any:
         with self.client() as client:
             return client.call(endpoints.GET_HOST, path={"id": host_id})
 
-    def wait_for_host(self, host_id: str, status: str = "online", timeout_s: float = 20.0) -> None:
+    def wait_for_host(self, host_id: str, status: str = "online", timeout_s: float = 60.0) -> None:
         def there() -> bool:
             with self.client() as client:
                 hosts = client.call(endpoints.LIST_HOSTS)

@@ -113,7 +113,7 @@ async def test_the_path_is_the_login_s_then_ours_then_the_well_known(user: Path)
 async def test_a_background_job_that_holds_the_pipe_is_not_waited_for_and_ended(user: Path) -> None:
     start_up(user, f"{shlex.quote(sys.executable)} -c 'import signal; signal.pause()' &\necho $! > ~/job\n")
 
-    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=30), 15)
+    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=90), 60)
 
     assert found.error is None
     job = int((user / "job").read_text())
@@ -123,7 +123,7 @@ async def test_a_background_job_that_holds_the_pipe_is_not_waited_for_and_ended(
 async def test_a_shell_that_does_not_leave_after_its_answer_is_not_waited_for(user: Path) -> None:
     start_up(user, "export LANG=answered\ntrap 'while :; do sleep 100; done' EXIT\n")
 
-    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=10), 8)
+    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=90), 60)
 
     assert (found.env["LANG"], found.error) == ("answered", None)
 
@@ -160,7 +160,7 @@ async def test_what_is_no_shell_is_told(user: Path, shell: str, why: str) -> Non
 async def test_a_shell_that_prints_without_end_is_bounded(user: Path) -> None:
     start_up(user, "yes\n")
 
-    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=30), 15)
+    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=90), 60)
 
     assert found.error is not None
 

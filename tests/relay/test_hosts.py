@@ -111,12 +111,12 @@ async def test_a_host_token_speaks_for_its_own_host_only(relay: RelayInProcess) 
     assert len(await relay.client(token).call(endpoints.LIST_HOSTS)) == 2
 
 
-async def test_a_lease_that_runs_out_makes_presence_unknown_and_nothing_else(start_relay: Any) -> None:
-    relay = await start_relay(heartbeat_ms=100)
-    host = ScriptedHost(relay.client())
-    await host.register()
+async def test_a_lease_that_runs_out_makes_presence_unknown_and_nothing_else(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
     await host.report(agent("ag-1", Status.RUNNING))
     async with relay.client().stream(endpoints.EVENTS) as response:
+        relay.relay._leases.extend(-1000)
         lines = response.aiter_lines()
         async for line in lines:
             if line == f"event: {EventType.ORCHESTRATOR_OFFLINE}":

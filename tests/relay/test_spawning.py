@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 from relay_in_process import RelayInProcess, eventually
@@ -149,16 +148,16 @@ async def test_nobody_took_it_by_the_deadline(relay: RelayInProcess) -> None:
         assert envelope.body.agent_id == follower.id
 
 
-async def test_what_was_sent_is_never_rejected_by_the_deadline_nor_given_away(start_relay: Any) -> None:
-    relay = await start_relay(heartbeat_ms=200)
+async def test_what_was_sent_is_never_rejected_by_the_deadline_nor_given_away(relay: RelayInProcess) -> None:
     host, other = ScriptedHost(relay.client(), "a"), ScriptedHost(relay.client(), "b")
     await host.register()
-    queued = await relay.spawn(queue_timeout_ms=1000)
+    queued = await relay.spawn(queue_timeout_ms=3000)
     async with host.commands() as commands:
         await anext(commands)
     await other.register()
-    late = await relay.spawn(orchestrator_id="b", queue_timeout_ms=1100)
-    async with asyncio.timeout(10):
+    late = await relay.spawn(orchestrator_id="b", queue_timeout_ms=3000)
+    relay.relay._leases.extend(-1000)
+    async with asyncio.timeout(60):
         while (await relay.get(late.id)).status is not Status.REJECTED:
             await other.beat(draining=True)
     now = await relay.get(queued.id)
@@ -167,13 +166,13 @@ async def test_what_was_sent_is_never_rejected_by_the_deadline_nor_given_away(st
     assert "a is offline since" in (now.reason or "")
 
 
-async def test_a_host_that_goes_offline_gives_back_what_it_was_never_sent(start_relay: Any) -> None:
-    relay = await start_relay(heartbeat_ms=100)
+async def test_a_host_that_goes_offline_gives_back_what_it_was_never_sent(relay: RelayInProcess) -> None:
     gone = ScriptedHost(relay.client(), "a")
     await gone.register()
     queued = await relay.spawn()
     assert queued.orchestrator_id == "a"
     named = await relay.spawn(orchestrator_id="a")
+    relay.relay._leases.extend(-1000)
     other = ScriptedHost(relay.client(), "b")
 
     async def reached() -> bool:

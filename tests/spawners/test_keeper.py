@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def connect(ref: SessionRef) -> socket.socket:
     path = json.loads(Path(ref.directory, "spec.json").read_text())["socket"]
     viewer = socket.socket(socket.AF_UNIX)
     viewer.connect(path)
-    viewer.settimeout(10)
+    viewer.settimeout(60)
     return viewer
 
 
@@ -264,12 +265,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 async def cramped(small_disk: Path, tmp_path: Path) -> AsyncIterator[KeeperSpawner]:
-    """A spawner whose agents live on that file system."""
-    made = KeeperSpawner(str(small_disk / "a"), str(small_disk / "s"), str(tmp_path / "c"))
-    yield made
-    for ref in made.refs():
-        session = await made.reattach(ref)
-        await session.stop(interrupt_s=0, terminate_s=0)
+    """A spawner whose agents live on that file system; a socket's path must be short wherever that is."""
+    with tempfile.TemporaryDirectory(prefix="mu-", dir="/tmp") as sockets:
+        made = KeeperSpawner(str(small_disk / "a"), sockets, str(tmp_path / "c"))
+        yield made
+        for ref in made.refs():
+            session = await made.reattach(ref)
+            await session.stop(interrupt_s=0, terminate_s=0)
 
 
 @pytest.mark.needs("root", "linux")

@@ -35,7 +35,7 @@ def test_a_whole_life_on_uvloop() -> None:
                 break
         ended = await again.stop()
         assert ended == await session.wait()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while spawner._keepers:  # noqa: ASYNC110 - collected through the loop, which tells nobody
                 await asyncio.sleep(0.005)
         await spawner.forget(session.ref)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pexpect
@@ -66,13 +65,11 @@ def test_nobody_there_is_silence(muster: Muster) -> None:
 
 def test_a_server_that_hangs_is_not_waited_for(muster: Muster, daemon: FakeServer) -> None:
     never = threading.Event()
-    daemon.on(LIST_AGENTS, lambda call: never.wait(20))
-    started = time.monotonic()
-
-    assert complete(muster, "muster show ag-") == ""
-
-    assert time.monotonic() - started < 10
-    never.set()
+    daemon.on(LIST_AGENTS, lambda call: never.wait(100))  # longer than `complete` is waited for
+    try:
+        assert complete(muster, "muster show ag-") == ""
+    finally:
+        never.set()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -98,7 +95,7 @@ def test_tab_in_a_real_bash_completes_a_label(muster: Muster, daemon: FakeServer
     program.chmod(0o755)
     muster.variables["PATH"] = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**muster.environment(), "PS1": "ready> ", "INPUTRC": "/dev/null", "TERM": "dumb"}
-    shell = pexpect.spawn("bash", ["--norc", "--noprofile"], env=environment, encoding="utf-8", timeout=20)
+    shell = pexpect.spawn("bash", ["--norc", "--noprofile"], env=environment, encoding="utf-8", timeout=60)
     try:
         shell.expect("ready> ")
         with open(f"{muster.home.state}/completion.sh", "w", encoding="utf-8") as file:

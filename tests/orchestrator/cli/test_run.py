@@ -52,7 +52,7 @@ def test_output_is_copied_byte_for_byte_each_stream_to_its_own(muster: Muster, d
     )
 
     run = muster.start("run", "--", "anything")
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=60)
 
     assert (run.returncode, out, err) == (0, odd + b"no newline", b"\xff warning\r\n")
 
@@ -204,7 +204,7 @@ class Running:
 
     def _get(self, call: Call) -> ManagedAgent:
         if call.query.wait == "ended":
-            self.stopped.wait(20)
+            self.stopped.wait(60)
         return ended(Status.CANCELLED, CauseKind.STOPPED, signal=15) if self.stopped.is_set() else an_agent()
 
     def _stop(self, call: Call) -> ManagedAgent:
@@ -224,7 +224,7 @@ def test_a_signal_stops_the_agent_and_exits_as_if_it_had_hit(
 
     run.process.send_signal(number)
 
-    assert run.process.wait(20) == code
+    assert run.process.wait(60) == code
     assert run.stops == [False]
 
 
@@ -235,7 +235,7 @@ def test_a_second_interrupt_kills(muster: Muster, daemon: FakeServer) -> None:
     until(lambda: run.stops == [False], "the first stop")
     run.process.send_signal(signal.SIGINT)
 
-    assert run.process.wait(20) == 130
+    assert run.process.wait(60) == 130
     assert run.stops == [False, True]
 
 
@@ -247,7 +247,7 @@ def test_a_third_interrupt_leaves_and_says_so(muster: Muster, daemon: FakeServer
         run.process.send_signal(signal.SIGINT)
         until(lambda count=count: len(run.stops) >= min(count, 2), f"stop {count}")  # type: ignore[misc]
 
-    assert run.process.wait(20) == 130
+    assert run.process.wait(60) == 130
     assert run.process.stderr is not None
     assert b"ag-0123456789ab may still run" in run.process.stderr.read()
     run.stopped.set()
@@ -266,7 +266,7 @@ def test_a_reader_that_goes_away_stops_the_agent(muster: Muster, daemon: FakeSer
     daemon.on(READ_OUTPUT, more)
     daemon.restart()
 
-    assert run.process.wait(20) == 141
+    assert run.process.wait(60) == 141
     assert run.stops == [False]
 
 
@@ -284,10 +284,10 @@ def test_stdin_dash_streams_to_the_agent_and_closes_its_stdin(muster: Muster, da
 
     daemon.on(SPAWN, SpawnResponse(agent=an_agent()))
     daemon.on(SEND_INPUT, take)
-    daemon.on(GET_AGENT, lambda call: (stopped.wait(20), SUCCEEDED)[1])
+    daemon.on(GET_AGENT, lambda call: (stopped.wait(60), SUCCEEDED)[1])
     sent = os.urandom(200_000)
 
-    daemon.on(READ_OUTPUT, lambda call: (stopped.wait(20), frames(Frame(0, Kind.END)))[1])
+    daemon.on(READ_OUTPUT, lambda call: (stopped.wait(60), frames(Frame(0, Kind.END)))[1])
     said = muster("run", "--stdin", "-", "--", "cat", stdin=sent)
 
     assert said.code == 0

@@ -26,7 +26,7 @@ class Stoppable:
 
     def get(self, call: Call) -> ManagedAgent:
         if call.query.wait == "ended":
-            self.stopped[call.id].wait(5)
+            self.stopped[call.id].wait(60)
         if self.stopped[call.id].is_set():
             return self.after[call.id]
         return an_agent(id=call.id)

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from muster_processes import agent_argv
+from muster_processes import agent_argv, until
 from running import Host
 from scripted_relay import ScriptedRelay
 
@@ -71,10 +71,8 @@ async def test_replaced_by_another_daemon_it_falls_silent_and_its_agents_live(
     relay.refuse(endpoints.HEARTBEAT, Code.STALE_EPOCH, "another daemon speaks for h")
     await relay.refused.next()
     beats = len(relay.beaten.all)
-    for _ in range(100):
-        health = await local(_health, host)
-        if health.checks[0].status != "ok":
-            break
+    await local(until, lambda: _health(host).checks[0].status != "ok", "the daemon to say so")
+    health = await local(_health, host)
     assert "another daemon speaks for h" in health.checks[0].detail
     assert len(relay.registered.all) == 1
     assert len(relay.beaten.all) == beats
@@ -230,11 +228,8 @@ async def test_a_relay_of_the_future_is_named_as_such(host: Host, relay: Scripte
     relay.refuse(endpoints.REGISTER, Code.PROTOCOL_UNSUPPORTED, "upgrade the client")
     host.start(wait=False)
     await relay.refused.next()
-    for _ in range(200):
-        if host.home.read_record(host.home.host_record) is None:
-            await asyncio.sleep(0.02)
-            continue
-        health = await local(_health, host)
-        if "upgrade the client" in health.checks[0].detail:
-            return
-    raise AssertionError(health)
+
+    def named() -> bool:
+        return host.answers() and "upgrade the client" in _health(host).checks[0].detail
+
+    await local(until, named, "the relay's words in the daemon's health")
