@@ -23,7 +23,8 @@ __all__ = ["Capabilities"]
 
 log = structlog.get_logger()
 
-VERSION_TIMEOUT_S = 10.0
+VERSION_TIMEOUT_S = 30.0
+"""These CLIs take a second and a half, ten times that on a busy machine; a failure counts for long."""
 VERSION_OUTPUT_BYTES = 64 * 1024
 AT_ONCE = 2
 """Versions asked for at the same time: each of these CLIs takes a core for up to a second and a half."""

@@ -27,6 +27,20 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def living_with(text: str) -> list[int]:
+    """The living processes that were executed with `text` somewhere in their environment."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and is_running(int(name)):
+            try:
+                environment = Path(f"/proc/{name}/environ").read_bytes()
+            except OSError:
+                continue
+            if os.fsencode(text) in environment:
+                found.append(int(name))
+    return found
+
+
 def until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
     """Wait for something no event tells of; fails with `what` after the deadline."""
     deadline = time.monotonic() + timeout_s

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from muster_processes import is_running, until
+from muster_processes import living_with, until
 
 from orchestrator import capabilities
 from orchestrator.capabilities import Capabilities
@@ -144,13 +144,12 @@ async def test_a_cli_that_hangs_is_ended_with_all_it_started(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capabilities, "VERSION_TIMEOUT_S", 0.3)
-    host.install("claude", f"sleep 1000 & echo $! > {host.runs}.pid; wait")
+    host.install("claude", "sleep 1000 & wait")
 
     found = (await host.capabilities().refresh())[0]
 
     assert found.note == "`claude --version` did not end within 0.3 s"
-    child = int(Path(f"{host.runs}.pid").read_text())
-    until(lambda: not is_running(child), "the child to be ended")
+    until(lambda: not living_with(str(host.bin)), "all of it to be ended")
 
 
 async def test_an_updater_left_in_the_background_holds_nobody_up(host: Host) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from muster_processes import is_running, until
+from muster_processes import is_running, living_with, until
 
 from orchestrator.loginshell import LoginShell, login_environment
 
@@ -129,7 +129,7 @@ async def test_a_shell_that_does_not_leave_after_its_answer_is_not_waited_for(us
 
 
 async def test_a_shell_that_hangs_is_ended_and_our_own_environment_is_used(user: Path) -> None:
-    start_up(user, "echo $$ > ~/shell\nwhile :; do sleep 100; done\n")
+    start_up(user, "while :; do sleep 100; done\n")
 
     found = await login_environment(own=own(user, LANG="C.UTF-8"), timeout_s=0.5)
 
@@ -138,8 +138,7 @@ async def test_a_shell_that_hangs_is_ended_and_our_own_environment_is_used(user:
     assert found.source == "the daemon's own environment"
     assert found.env["LANG"] == "C.UTF-8"
     assert found.env["PATH"].startswith("/usr/bin:/bin")
-    shell = int((user / "shell").read_text())
-    until(lambda: not is_running(shell), "the shell to be ended")
+    until(lambda: not living_with(str(user)), "the shell and its child to be ended")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def complete(muster: Muster, line: str) -> str:
 def offered(muster: Muster, line: str) -> set[str]:
     """What is offered by a server that answers; on a busy machine not always in time, so asked again."""
     found: set[str] = set()
-    until(lambda: bool(found.update(complete(muster, line).split()) or found), f"an offer for {line!r}", 30)
+    until(lambda: bool(found.update(complete(muster, line).split()) or found), f"an offer for {line!r}")
     return found
 
 
