@@ -107,6 +107,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run a relay until SIGTERM or SIGINT; return the exit code."""
     options = _arguments(argv)
+    os.umask(0o077)  # prompts and variables pass through the database: its folder may be open to others
     if options.home:
         os.environ["MUSTER_HOME"] = options.home
     home = Home.from_environment()

@@ -51,12 +51,14 @@ class Database:
     def __init__(self, path: str) -> None:
         """Open or create `path`. Raises `DatabaseUnusable`."""
         try:
+            # Made first, because SQLite gives the log beside it, which holds the same, its file's mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.chmod(path, 0o600)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             version = self._version(path)
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=NORMAL")
             self._migrate(version)
-            os.chmod(path, 0o600)
         except (sqlite3.Error, OSError) as error:
             raise DatabaseUnusable(
                 f"cannot use the host's database {path}: {error}; "

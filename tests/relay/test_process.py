@@ -43,7 +43,9 @@ def test_it_says_where_it_listens_and_leaves_no_trace_of_that(program: RelayProc
     token = program.home / "admin.token"
     assert program.token.startswith("mst_")
     if os.name == "posix":
-        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        made = [path for path in program.home.rglob("*") if path.is_file()]
+        assert token in made
+        assert {path.name for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077} == set()
     assert program.end() == 0
     assert not (program.home / "relay.json").exists()
     lines = (program.home / "logs" / "relay.log").read_text().splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -17,8 +16,11 @@ from relay.wire.commands import CommandAck, Outcome
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "host.db"
-    Database(str(path))
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    database = Database(str(path))
+    files = list(tmp_path.iterdir())
+    assert len(files) == 3, "with its log, which holds the same"
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    database.close()
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
