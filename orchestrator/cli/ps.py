@@ -13,7 +13,7 @@ from orchestrator.cli.target import connect
 from orchestrator.cli.words import age, state
 from relay.wire.agents import ManagedAgent
 from relay.wire.base import now_ms
-from relay.wire.endpoints import LIST_AGENTS
+from relay.wire.endpoints import GET_HOST, LIST_AGENTS
 from relay.wire.queries import AgentListQuery
 
 __all__ = ["command"]
@@ -45,10 +45,13 @@ def command(ctx: typer.Context, options: Options) -> None:
     )
     with connect(relay=options.relay_wide or options.host is not None) as server:
         agents = server.call(LIST_AGENTS, query=query)
+        if options.host is not None and not agents:
+            server.call(GET_HOST, path={"id": options.host})  # an unknown host is no empty one
+        wide = server.kind == "relay" and options.host is None
     if options.json:
         print_json(agents)
     elif agents:
-        _show(agents, hosts=len({agent.orchestrator_id for agent in agents}) > 1)
+        _show(agents, hosts=wide or len({agent.orchestrator_id for agent in agents}) > 1)
     else:
         print(
             "no agents"

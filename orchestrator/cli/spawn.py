@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Annotated
@@ -33,7 +34,7 @@ class Options(SpawnOptions):
 
 @takes(Options)
 def command(ctx: typer.Context, options: Options) -> None:
-    """Start an agent and print its id.
+    """Start an agent and print its id (on a terminal also its status and host).
 
     Give a prompt and a --provider, or any command after --.
     """
@@ -49,7 +50,7 @@ def command(ctx: typer.Context, options: Options) -> None:
         print_json(agent)
     else:
         host = f" on {agent.orchestrator_id}" if agent.orchestrator_id else ""
-        print(f"{agent.id} {agent.status}{host}")
+        print(f"{agent.id} {agent.status}{host}" if sys.stdout.isatty() else agent.id)
         if agent.status is Status.QUEUED and agent.reason:
             say(f"{agent.id} is queued: {agent.reason}")
     _report(agent, waited=options.wait is not None)

@@ -47,7 +47,9 @@ def command(
         for agent_id in ids:
             agent = await_status(server, agent_id, until, deadline)
             if agent is None:
-                raise CliError(f"{agent_id} is not {until} after {timeout}", Exit.UNREACHABLE)
+                raise CliError(
+                    f"{agent_id} is not {until} yet: --timeout {timeout} is over", Exit.UNREACHABLE
+                )
             results.append(agent)
             if not json:
                 print(f"{agent.id} {agent.status}" + (f": {because(agent.cause)}" if agent.cause else ""))

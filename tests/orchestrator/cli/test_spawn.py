@@ -53,7 +53,7 @@ def test_a_command_here_runs_in_this_folder_and_prints_its_id(
         "--",
     )
 
-    assert (said.code, said.text, said.err) == (0, "ag-0123456789ab running on here\n", "")
+    assert (said.code, said.text, said.err) == (0, "ag-0123456789ab\n", "")
     asked = request(daemon)
     assert asked.provider == "command"
     assert asked.argv == ["echo", "--flag", "two words", "--"]
@@ -93,7 +93,7 @@ def test_labels_place_a_spawn_through_the_relay(
 
     said = muster("spawn", "--place", "zone=eu", "--place", "gpu=yes", "--", "true")
 
-    assert (said.code, said.text) == (0, "ag-0123456789ab queued\n")
+    assert (said.code, said.text) == (0, "ag-0123456789ab\n")
     assert "no host has zone=eu" in said.err
     placement = request(relay).placement
     assert placement is not None
@@ -221,7 +221,7 @@ def test_wait_asks_again_until_it_is_so(muster: Muster, daemon: FakeServer) -> N
 
     said = muster("spawn", "--wait", "running", "--", "true")
 
-    assert (said.code, said.text) == (0, "ag-0123456789ab running on here\n")
+    assert (said.code, said.text) == (0, "ag-0123456789ab\n")
     assert asked == ["running", "running"]
 
 

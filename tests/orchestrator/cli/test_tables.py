@@ -9,7 +9,8 @@ from muster_command import Muster
 
 from relay.wire.agents import Cause, CauseKind, ExitFacts, Presence, Status
 from relay.wire.base import now_ms
-from relay.wire.endpoints import GET_AGENT, LIST_AGENTS, LIST_HOSTS
+from relay.wire.endpoints import GET_AGENT, GET_HOST, LIST_AGENTS, LIST_HOSTS
+from relay.wire.errors import ApiError, Code
 from relay.wire.orchestrators import HostStatus, Load, Orchestrator, ProviderInfo
 
 
@@ -51,6 +52,25 @@ def test_ps_fits_80_columns_and_never_cuts_an_id(muster: Muster, daemon: FakeSer
         "ag-000000000002  exit 3     2h  command",
         "ag-000000000003  running?   1h  command                       evil  [31mred  li…",
     ]
+
+
+def test_ps_of_all_hosts_names_the_only_one_too(muster: Muster, relay: FakeServer) -> None:
+    relay.on(LIST_AGENTS, [an_agent(started_at=now_ms())])
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+
+    assert "HOST" in lines(muster("ps", "-r").text)[0]
+    assert "HOST" not in lines(muster("ps", "--host", "here").text)[0]
+
+
+def test_ps_of_an_unknown_host_is_not_an_empty_list(muster: Muster, relay: FakeServer) -> None:
+    relay.on(LIST_AGENTS, [])
+    relay.on(GET_HOST, ApiError(Code.UNKNOWN_ORCHESTRATOR, "no host 'nowhere' here"))
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+
+    said = muster("ps", "--host", "nowhere")
+
+    assert (said.code, said.text) == (3, "")
+    assert "no host 'nowhere'" in said.err
 
 
 def test_ps_of_all_hosts_names_them(muster: Muster, relay: FakeServer) -> None:
