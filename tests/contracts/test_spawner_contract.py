@@ -414,8 +414,11 @@ async def test_stop_interrupts_first_and_says_so(spawner: KeeperSpawner, scripte
 async def test_stop_terminates_what_ignores_the_interrupt(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("say-int", "print:up", "sleep"))
     await lines(session, 1)
-    ended = await session.stop(interrupt_s=0.1, terminate_s=30)
+    stopping = asyncio.ensure_future(session.stop(interrupt_s=1000, terminate_s=30))
+    await lines(session, 2)  # it has heard the interrupt
+    ended = await session.stop(interrupt_s=0, terminate_s=30)
 
+    assert await stopping == ended
     assert ended.signal == signal.SIGTERM
     assert await everything(session) == b"up\nint\n"
     assert ended.stop is not None
@@ -441,7 +444,7 @@ async def test_a_repeated_stop_with_shorter_times_hastens_the_first(
     await lines(session, 1)
     first = asyncio.ensure_future(session.stop(interrupt_s=1000, terminate_s=1000))
     await asyncio.sleep(0)
-    second = await asyncio.wait_for(session.stop(interrupt_s=0, terminate_s=0), 20)
+    second = await asyncio.wait_for(session.stop(interrupt_s=0, terminate_s=0), 60)
 
     assert await first == second
     assert second.signal == signal.SIGKILL

@@ -55,7 +55,7 @@ def test_what_an_agent_leaves_behind_is_ended_and_named(host: Host) -> None:
 
 def test_a_grandchild_that_holds_the_output_does_not_hold_up_the_verdict(host: Host) -> None:
     agent = host.spawn(*agent_argv("start-child", "print:bye", "exit:4"))
-    ended = host.ended(agent.id, 10)
+    ended = host.ended(agent.id)
     assert ended.cause is not None
     assert ended.cause.exit_code == 4
     assert host.output(agent.id).endswith(b"bye\n")

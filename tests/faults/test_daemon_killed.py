@@ -157,8 +157,8 @@ def test_killed_between_two_steps_there_is_one_process_at_most_and_one_verdict(
     try:
         with host.client() as client:
             agent_id = client.call(endpoints.SPAWN, request).agent.id
-            host.ended(agent_id, 5)
-    except (Unreachable, AssertionError):
+            host.ended(agent_id)
+    except Unreachable:
         assert host.died() == -signal.SIGKILL
     else:
         assert not point.startswith(("after_record", "after_spec")), "the point was never passed"

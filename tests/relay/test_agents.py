@@ -147,7 +147,7 @@ async def test_input_and_signals_are_answered_by_the_host(relay: RelayInProcess,
         assert refusal.value.code is Code.ENDED
 
 
-async def test_input_that_nobody_answers_says_what_is_known(start_relay: Any) -> None:
+async def test_a_signal_that_was_never_sent_is_withdrawn(start_relay: Any) -> None:
     relay = await start_relay(signal_timeout_ms=100)
     host = ScriptedHost(relay.client())
     await host.register()
@@ -156,6 +156,14 @@ async def test_input_that_nobody_answers_says_what_is_known(start_relay: Any) ->
     with pytest.raises(ApiError, match="it was withdrawn, nothing happened") as refusal:
         await relay.client().call(endpoints.SIGNAL_AGENT, signal, path={"id": "ag-1"})
     assert refusal.value.code is Code.TIMEOUT
+
+
+async def test_of_a_signal_that_nobody_answers_it_is_unknown_whether_it_was_done(start_relay: Any) -> None:
+    relay = await start_relay(signal_timeout_ms=3000)
+    host = ScriptedHost(relay.client())
+    await host.register()
+    await host.report(agent("ag-1"))
+    signal = SignalRequest(signal="TERM")
     async with host.commands() as commands:
         signalling = asyncio.create_task(
             relay.client().call(endpoints.SIGNAL_AGENT, signal, path={"id": "ag-1"})

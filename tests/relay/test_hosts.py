@@ -145,10 +145,10 @@ async def test_the_clock_skew_is_measured_at_each_heartbeat(
 
 
 async def test_the_interval_is_stretched_for_many_hosts(start_relay: Any) -> None:
-    relay = await start_relay(heartbeat_ms=100, heartbeats_per_s=4)
+    relay = await start_relay(heartbeat_ms=1000, heartbeats_per_s=0.4)
     for number in range(3):
         reply = await ScriptedHost(relay.client(), f"h{number}").register()
-    assert reply.heartbeat_interval_ms >= 500
+    assert reply.heartbeat_interval_ms >= 5000
     assert (
         reply.lease_ms
         == 3 * (await ScriptedHost(relay.client(), "h2").register(take_over=True)).heartbeat_interval_ms
