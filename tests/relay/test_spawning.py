@@ -184,9 +184,14 @@ async def test_a_host_that_goes_offline_gives_back_what_it_was_never_sent(relay:
         envelope = await anext(commands)
         assert isinstance(envelope.body, SpawnCommand)
         assert envelope.body.agent_id == queued.id
+
+    async def waits() -> bool:  # the queue says so when it next looks at what it has been given back
+        reason = (await relay.get(named.id)).reason or ""
+        return "waits for host a, which is offline since" in reason
+
+    await eventually(waits)
     still = await relay.get(named.id)
     assert (still.orchestrator_id, still.status) == ("a", Status.QUEUED)
-    assert "waits for host a, which is offline since" in (still.reason or "")
 
 
 async def test_a_refusal_of_the_host_is_the_verdict(relay: RelayInProcess, host: ScriptedHost) -> None:
