@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -67,17 +68,22 @@ async def test_a_store_that_cannot_takes_nothing_and_asks_for_all_again(
 ) -> None:
     if not (tmp_path / "relay.db").exists():
         pytest.skip("breaks the database by a trigger of SQLite's")
-    with sqlite3.connect(tmp_path / "relay.db", timeout=60) as database:
-        database.execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON agents WHEN new.id = 'ag-2' "
-            "BEGIN SELECT RAISE(FAIL, 'broken'); END"
-        )
+
+    def execute(statement: str) -> None:
+        with sqlite3.connect(tmp_path / "relay.db", timeout=60) as database:
+            database.execute(statement)
+
+    # in a thread: the relay, which may be in the middle of a transaction, lives in our event loop
+    await asyncio.to_thread(
+        execute,
+        "CREATE TRIGGER broken BEFORE INSERT ON agents WHEN new.id = 'ag-2' "
+        "BEGIN SELECT RAISE(FAIL, 'broken'); END",
+    )
     acks = (await host.report(agent("ag-1"), agent("ag-2"))).acks
     assert [ack.ack for ack in acks] == [AckClass.RETRY] * 2
     with pytest.raises(ApiError):
         await relay.get("ag-1")
-    with sqlite3.connect(tmp_path / "relay.db", timeout=60) as database:
-        database.execute("DROP TRIGGER broken")
+    await asyncio.to_thread(execute, "DROP TRIGGER broken")
     host.seq = 0
     assert [ack.ack for ack in (await host.report(agent("ag-1"), agent("ag-2"))).acks] == [
         AckClass.COMMITTED
