@@ -1,4 +1,5 @@
-"""Where the daemon's own log goes: a file that rotates by size, and standard error if a person watches."""
+"""Where the daemon's own log goes: a file that rotates by size, and standard error: all of it if a person
+watches, else only what somebody must act on."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ def configure(settings: Log, folder: str, name: str) -> None:
             os.path.join(folder, f"{name}.log"), maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
         )
     ]
-    if sys.stderr.isatty():
-        handlers.append(logging.StreamHandler())
+    watching = logging.StreamHandler()
+    watching.setLevel(logging.NOTSET if sys.stderr.isatty() else logging.ERROR)
+    handlers.append(watching)
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
 from spawners import _os
-from spawners.directory import exit_from_json
+from spawners.directory import AgentDirectory, exit_from_json
 from spawners.errors import SessionBusy, SessionEnded, SessionLost, SpawnerError
 from spawners.frames import MAX_INPUT, Kind
 from spawners.growth import Growth
@@ -130,6 +131,7 @@ class KeeperSession:
 
     async def stop(self, *, interrupt_s: float = 2.0, terminate_s: float = 5.0) -> Exit:
         line, ended = self._line, self._exit.done()
+        _continue_keeper(self._ref)
         rungs = {"interruptMs": round(interrupt_s * 1000), "terminateMs": round(terminate_s * 1000)}
         try:
             await self._ask(Kind.STOP, **rungs)
@@ -258,3 +260,11 @@ def _identity(hello: dict[str, Any]) -> Identity:
         found = _os.process(hello["pid"])
         started = found.started if found else 0
     return Identity(hello["pid"], started, boot or _os.boot_id())
+
+
+def _continue_keeper(ref: SessionRef) -> None:
+    """A keeper that somebody has stopped (SIGSTOP) could not end anything."""
+    child = AgentDirectory(ref.directory).child()
+    keeper = _os.process(child.keeper_pid) if child else None
+    if child and keeper and keeper.started == child.keeper_started:
+        _os.send_signal(keeper, getattr(signal, "SIGCONT", signal.SIGTERM))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import Annotated
 
 import psutil
 import typer
 
+from orchestrator.cli import processes
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.target import Server, connect, daemon_answers, is_held
 from orchestrator.cli.up import live_agents
@@ -36,6 +38,11 @@ def command(
         raise typer.BadParameter(f"{timeout!r} is no length of time", param_hint="--timeout") from None
     home = Home.from_environment()
     daemon = daemon_answers(home)
+    crashed = home.read_record(home.host_record) is not None
+    if not daemon and (crashed or (stop_agents and os.path.exists(home.host_database))):
+        # Only a daemon can say which of its agents still live, and end them.
+        processes.start_daemon(home)
+        daemon = True
     agents = live_agents() if daemon else []
     if daemon:
         with connect() as server:

@@ -106,6 +106,22 @@ def start(home: Home, config: Config, *, port: int | None = None, wait_for_relay
     return started
 
 
+def start_daemon(home: Home) -> None:
+    """Start this home's daemon alone, and return once it answers. Raises `CliError`."""
+    _prepare(home)
+    with _one_at_a_time(home):
+        started = Started()
+        if not daemon_answers(home):
+            started.children.append(launch(home, "orchestrator", []))
+        try:
+            _await(home, started, wait_for_relay=False, any_port=False)
+        except BaseException:
+            _end(started.children)
+            raise
+    for child in started.children:
+        threading.Thread(target=child.process.wait, daemon=True).start()
+
+
 def launch(home: Home, name: str, options: list[str]) -> Child:
     """Start `python -m name` on its own: no terminal, no folder, no descriptor of the caller is held."""
     log = os.path.join(home.logs, f"{name}.out")

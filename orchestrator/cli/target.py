@@ -235,8 +235,10 @@ def connect(
 def _is_missing(home: Home, config: Config, address: _Address | None, *, relay: bool, here: bool) -> bool:
     if address is None:
         return True
-    if address.kind == "daemon" or config.relay.url:
+    if address.kind == "daemon":
         return False
+    if config.relay.url:  # a daemon that crashed comes first: to the relay its caller is another one
+        return not relay and home.read_record(home.host_record) is not None
     if not relay:
         return True  # it did not answer a moment ago; if it does now, starting it finds that out
     parts = urlsplit(address.where)

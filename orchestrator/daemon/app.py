@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
 import structlog
 from filelock import FileLock, Timeout
 
@@ -112,6 +113,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
     home, config, ending = options.home, options.config, Ending()
     database = Database(home.host_database)
     facts, commands = Facts(database), CommandLog(database)
+    config = _with_lasting_id(config, facts)
     registry = Registry(database, config.host_id)
     spawner = KeeperSpawner(home.agents, home.sockets, home.cache)
 
@@ -213,6 +215,16 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
 
 def _plan_folder(home: Home, agent_id: str) -> str:
     return os.path.join(home.state, "plans", agent_id)
+
+
+def _with_lasting_id(config: Config, facts: Facts) -> Config:
+    """Return `config` with the id this host was last given, if none is given now.
+
+    A daemon that is started again without its options must not become another host to the relay.
+    """
+    host_id = config.host.id or facts.get("host_id") or config.host_id
+    facts.set("host_id", host_id)
+    return msgspec.structs.replace(config, host=msgspec.structs.replace(config.host, id=host_id))
 
 
 def _state_id(facts: Facts) -> str:

@@ -49,11 +49,12 @@ async def stay_registered(
             await _run(loops, link)
         except LinkError as error:
             attempt += 1
+            final = isinstance(error, Fenced | Refused)
+            wait_s = FENCED_WAIT_S if final else backoff_s(attempt)
+            if connection.problem != str(error):  # the same again would only fill the log
+                say = log.error if final else log.warning
+                say("relay.refused" if final else "relay.away", url=address.url, why=str(error))
             connection.problem = str(error)
-            wait_s = FENCED_WAIT_S if isinstance(error, Fenced | Refused) else backoff_s(attempt)
-            log.warning(
-                "relay.away", url=address.url, why=str(error), kind=type(error).__name__, wait_s=wait_s
-            )
             await asyncio.sleep(wait_s)
         finally:
             await link.close()

@@ -7,7 +7,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.core.ports import Store
 from relay.core.records import TokenRecord
@@ -59,6 +59,7 @@ class Tokens:
         self._store = store
         self._by_hash: dict[str, TokenRecord] = {}
         self._used: dict[str, int] = {}
+        self._last_used: dict[str, int] = {}
 
     async def load(self) -> None:
         async with self._store.reading() as transaction:
@@ -100,7 +101,7 @@ class Tokens:
                 Code.UNAUTHORIZED,
                 f"the token {record.name} has expired; make a new one (`muster token create`)",
             )
-        self._used[record.name] = now
+        self._used[record.name] = self._last_used[record.name] = now
         return Caller(record.name, record.scope, record.bound_to, record.label)
 
     async def create(self, request: TokenRequest) -> TokenCreated:
@@ -136,7 +137,10 @@ class Tokens:
     def all(self) -> list[Token]:
         """Return the tokens that were made by people; agents' own are not listed."""
         records = [record for record in self._by_hash.values() if not record.name.startswith("agent-")]
-        return [record.public for record in sorted(records, key=lambda record: record.created_at)]
+        return [
+            replace(record, last_used_at=self._last_used.get(record.name, record.last_used_at)).public
+            for record in sorted(records, key=lambda record: record.created_at)
+        ]
 
     async def revoke(self, name: str) -> Token:
         record = next((record for record in self._by_hash.values() if record.name == name), None)

@@ -573,6 +573,17 @@ async def test_many_agents_at_once_are_all_found_again(spawner: KeeperSpawner, s
     assert len({s.identity.pid for s in again}) == 20
 
 
+async def test_a_stop_is_not_stopped_by_stopping_the_keeper(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await spawner.spawn(scripted("sleep"))
+    parent = int(Path(f"/proc/{session.identity.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGSTOP)
+    ended = await asyncio.wait_for(session.stop(interrupt_s=0, terminate_s=0), 20)
+    assert ended.signal == signal.SIGKILL
+    assert not is_running(session.identity.pid)
+
+
 async def test_a_program_starts_with_the_file_limit_it_is_given(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:

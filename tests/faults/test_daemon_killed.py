@@ -253,6 +253,18 @@ def test_restarted_in_place_it_keeps_its_agents_and_leaves_no_zombie(host: Host)
     until(lambda: not zombies_of(host.pid), "its keeper to be collected")
 
 
+def test_a_host_keeps_the_id_it_was_given(make_host: Callable[..., Host]) -> None:
+    host = make_host("host", "--id", "build-7")
+    host.start()
+    agent = host.spawn(*agent_argv("sleep"))
+    host.kill()
+    host.options = ()
+    host.start()
+    with host.client() as client:
+        assert client.call(endpoints.HEALTH).id == "build-7"
+    assert host.get(agent.id).orchestrator_id == "build-7"
+
+
 def test_ending_the_daemon_leaves_its_agents(host: Host) -> None:
     agents = [host.spawn(*agent_argv("sleep")) for _ in range(3)]
     assert host.end() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -280,3 +281,21 @@ def test_a_spawn_for_another_host_starts_no_daemon_here(muster: Muster, home: Ho
     assert "orchestrator" not in servers(home)
     relay.terminate()
     assert relay.wait(60) == 0
+
+
+@pytest.mark.parametrize("crashed", [True, False])
+def test_down_with_stop_agents_ends_them_also_when_the_daemon_is_gone(
+    crashed: bool, muster: Muster, home: Home
+) -> None:
+    agent = json.loads(muster("spawn", "--json", "--", "sleep", "60").text)
+    if crashed:
+        os.kill(servers(home)["orchestrator"], signal.SIGKILL)
+        until(lambda: "orchestrator" not in servers(home), "it to be gone")
+    else:
+        assert muster("down").code == 0
+
+    said = muster("down", "--stop-agents")
+
+    assert (said.code, "stopped 1 agent" in said.text) == (0, True), said
+    assert not is_running(agent["pid"])
+    assert servers(home) == {}
