@@ -66,6 +66,19 @@ async def test_an_expired_token_says_so(relay: RelayInProcess) -> None:
                 return
 
 
+async def test_a_token_shows_when_it_was_last_used(relay: RelayInProcess) -> None:
+    admin = relay.client()
+    created = await admin.call(endpoints.CREATE_TOKEN, TokenRequest(scope=Scope.VIEWER))
+
+    async def last_used() -> int | None:
+        listed = {token.name: token for token in await admin.call(endpoints.LIST_TOKENS)}
+        return listed[created.name].last_used_at
+
+    assert await last_used() is None
+    await relay.client(created.token).call(endpoints.LIST_HOSTS)
+    assert await last_used() is not None
+
+
 async def test_a_revoked_token_is_out_at_once(relay: RelayInProcess) -> None:
     admin = relay.client()
     created = await admin.call(endpoints.CREATE_TOKEN, TokenRequest(scope=Scope.VIEWER, label="x"))
