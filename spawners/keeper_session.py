@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from spawners.frames import MAX_INPUT, Kind
 from spawners.growth import Growth
 from spawners.launch import Chunk, Exit, Gap, Identity, SessionRef
 from spawners.line import Line, LineLost, Refused
-from spawners.recovery import find
+from spawners.recovery import find, signal_keeper
 from spawners.spool import Spool
 
 __all__ = ["KeeperSession"]
@@ -131,7 +130,8 @@ class KeeperSession:
 
     async def stop(self, *, interrupt_s: float = 2.0, terminate_s: float = 5.0) -> Exit:
         line, ended = self._line, self._exit.done()
-        _continue_keeper(self._ref)
+        # One that somebody has stopped (SIGSTOP) could not end anything.
+        signal_keeper(AgentDirectory(self._ref.directory), "SIGCONT")
         rungs = {"interruptMs": round(interrupt_s * 1000), "terminateMs": round(terminate_s * 1000)}
         try:
             await self._ask(Kind.STOP, **rungs)
@@ -260,11 +260,3 @@ def _identity(hello: dict[str, Any]) -> Identity:
         found = _os.process(hello["pid"])
         started = found.started if found else 0
     return Identity(hello["pid"], started, boot or _os.boot_id())
-
-
-def _continue_keeper(ref: SessionRef) -> None:
-    """A keeper that somebody has stopped (SIGSTOP) could not end anything."""
-    child = AgentDirectory(ref.directory).child()
-    keeper = _os.process(child.keeper_pid) if child else None
-    if child and keeper and keeper.started == child.keeper_started:
-        _os.send_signal(keeper, getattr(signal, "SIGCONT", signal.SIGTERM))

@@ -12,7 +12,7 @@ from spawners.launch import Exit, SessionRef
 from spawners.line import Line, LineLost, dial
 from spawners.tree import end_survivors
 
-__all__ = ["find", "lost"]
+__all__ = ["find", "lost", "signal_keeper"]
 
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 1.0
@@ -35,7 +35,7 @@ async def find(ref: SessionRef) -> Line | Exit:
                 return await dial(spec["socket"])
         except (OSError, LineLost):
             if unheard >= _UNHEARD_S:
-                _ask_to_listen_again(directory)
+                signal_keeper(directory, "SIGUSR1")  # it listens anew
         await asyncio.sleep(pause)
         unheard += pause
         pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -45,11 +45,12 @@ async def find(ref: SessionRef) -> Line | Exit:
     raise await asyncio.to_thread(lost, ref)
 
 
-def _ask_to_listen_again(directory: AgentDirectory) -> None:
+def signal_keeper(directory: AgentDirectory, name: str) -> None:
+    """Send the signal called `name` to the keeper, if it is still the process that was written down."""
     child = directory.child()
     keeper = _os.process(child.keeper_pid) if child else None
     if child and keeper and keeper.started == child.keeper_started:
-        _os.send_signal(keeper, getattr(signal, "SIGUSR1", signal.SIGTERM))
+        _os.send_signal(keeper, getattr(signal, name))
 
 
 def lost(ref: SessionRef) -> SessionLost:

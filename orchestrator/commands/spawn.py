@@ -98,6 +98,12 @@ class Spawning:
         if known is not None:
             return await self._settled(known), False
         provider = _check(request, agent_id, self._providers)
+        login = await self._host.environment()
+        executable = await self._host.executable(provider.name)
+        # From here to the record nothing waits: what is checked now still holds when it is written.
+        known = self._known(agent_id, request, asker)
+        if known is not None:
+            return await self._settled(known), False
         check_request(
             self._config.policy,
             request,
@@ -107,12 +113,8 @@ class Spawning:
         )
         lifetime_ms = timeout_ms(self._config.policy, request.timeout_ms)
         cwd = confine(self._config.policy, request.cwd, self._config.base_dir)
-        environment = self._providers.environment(provider, await self._host.environment(), request.env)
-        ask = await self._ask(request, agent_id, provider, cwd, environment)
-        plan = _planned(provider, ask)
-        known = self._known(agent_id, request, asker)
-        if known is not None:
-            return await self._settled(known), False
+        environment = self._providers.environment(provider, login, request.env)
+        plan = _planned(provider, self._ask(request, agent_id, executable, cwd, environment))
         token = f"msa_{secrets.token_urlsafe(32)}"
         record = AgentRecord(
             agent=_shown(request, agent_id, asker, cwd, lifetime_ms, created_at or now_ms()),
@@ -134,7 +136,8 @@ class Spawning:
             spool_bytes=self._config.spool.bytes,
             open_files=self._host.open_files,
         )
-        return await self._start(launch, plan), True
+        with self._supervisor.starting(agent_id):
+            return await self._start(launch, plan), True
 
     def _known(self, agent_id: str, request: SpawnRequest, asker: Asker) -> AgentRecord | None:
         return self._registry.get(agent_id) or self._registry.by_key(asker.name, request.idempotency_key)
@@ -144,11 +147,11 @@ class Spawning:
         left = frozenset(Status) - {Status.STARTING, Status.QUEUED}
         return await self._registry.until(record.id, left, timeout_s=30.0)
 
-    async def _ask(
+    def _ask(
         self,
         request: SpawnRequest,
         agent_id: str,
-        provider: Provider,
+        executable: str | None,
         cwd: str,
         environment: Mapping[str, str],
     ) -> Ask:
@@ -159,7 +162,7 @@ class Spawning:
             state_dir=os.path.join(self._plans_dir, agent_id),
             prompt=request.prompt,
             argv=tuple(request.argv) if request.argv is not None else None,
-            executable=await self._host.executable(provider.name),
+            executable=executable,
             model=request.model,
             approval_mode=ApprovalMode(request.approval_mode),
             stdin=_stdin(request),

@@ -59,17 +59,13 @@ async def recover(registry: Registry, spawner: KeeperSpawner, supervisor: Superv
     return Recovered(running, len(statuses) - running - lost, lost)
 
 
-async def keep_looking(registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor) -> None:
+async def keep_looking(
+    registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor, every_s: float = LOOK_AGAIN_S
+) -> None:
     """Settle, without end, agents that nobody watches: their keeper was too busy to answer before, say."""
     while True:
-        await asyncio.sleep(LOOK_AGAIN_S)
-        young = now_ms() - START_WITHIN_MS  # those may be in the middle of their spawn
-        unwatched = [
-            record
-            for record in registry.active
-            if supervisor.live(record.id) is None and record.agent.created_at < young
-        ]
-        await _settle_all(unwatched, registry, spawner, supervisor)
+        await asyncio.sleep(every_s)
+        await _settle_all(supervisor.unwatched(), registry, spawner, supervisor)
 
 
 def _may_be_found(record: AgentRecord) -> bool:
@@ -115,7 +111,7 @@ async def _settle(
 async def _start_late(
     record: AgentRecord, registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor, ref: SessionRef
 ) -> bool:
-    if record.stop is not None or now_ms() - record.agent.created_at > START_WITHIN_MS:
+    if record.stop is not None or now_ms() - record.agent.updated_at > START_WITHIN_MS:
         return False
     try:
         session = await spawner.resume(ref)

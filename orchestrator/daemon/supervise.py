@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -45,6 +46,21 @@ class Supervisor:
         self._sessions: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: set[asyncio.Task[None]] = set()
+        self._starting: set[str] = set()
+
+    @contextlib.contextmanager
+    def starting(self, agent_id: str) -> Iterator[None]:
+        """Note that `agent_id` is being started: it has no session yet, and nobody has lost it."""
+        self._starting.add(agent_id)
+        try:
+            yield
+        finally:
+            self._starting.discard(agent_id)
+
+    def unwatched(self) -> list[AgentRecord]:
+        """Return the agents that have not ended, and that nobody watches or is about to watch."""
+        held = self._sessions.keys() | self._starting
+        return [record for record in self._registry.active if record.id not in held]
 
     def took(self, agent_id: str, session: Session) -> AgentRecord:
         """Take over a session that has just started or was found again; return the agent's record."""

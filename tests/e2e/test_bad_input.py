@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,24 @@ def test_a_symlink_out_of_the_base_is_refused_by_its_rule(
             response = client.post("http://localhost/api/spawns", json={"argv": ["pwd"], "cwd": cwd})
             assert response.status_code == status, response.text
     assert response.json()["error"]["details"] == {"rule": "policy.base_dirs"}
+
+
+def test_spawns_that_come_together_do_not_pass_the_limit_together(
+    make_host: Callable[..., Host], tmp_path: Path
+) -> None:
+    shell = tmp_path / "slow-shell"  # all of them wait for the login shell at the same time
+    shell.write_text('#!/bin/sh\nsleep 8\nexec /bin/sh "$@"\n')
+    shell.chmod(0o755)
+    host = make_host("few", MUSTER_POLICY_MAX_AGENTS="2", SHELL=str(shell))
+    host.start()
+
+    def ask(_: int) -> int:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=host.home.daemon_socket), timeout=60) as client:
+            return client.post("http://localhost/api/spawns", json={"argv": ["sleep", "600"]}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(ask, range(8))) == [202] * 2 + [403] * 6
+    assert len(host.agents("live")) == 2
 
 
 def test_a_database_of_a_newer_muster_stops_the_daemon_and_is_left_alone(
