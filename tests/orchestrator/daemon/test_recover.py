@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -53,3 +54,4 @@ async def test_looking_again_finds_the_unwatched_and_spares_a_spawn_in_flight(tm
     assert again is not None
     await again.stop(interrupt_s=0, terminate_s=0)
     await supervisor.close()
+    shutil.rmtree(folder)
