@@ -12,6 +12,7 @@ __all__ = [
     "Gap",
     "Identity",
     "Launch",
+    "Resized",
     "SessionRef",
     "Size",
     "Stdin",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 DEFAULT_SPOOL_BYTES = 64 * 1024 * 1024
+MAX_CELLS = 1000
+"""Rows or columns of a terminal: beyond any real one, small enough that emulating it costs little."""
 
 
 class Stream(enum.IntEnum):
@@ -32,10 +35,14 @@ class Stream(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A terminal's size in character cells."""
+    """A terminal's size in character cells; both from 1 to `MAX_CELLS`."""
 
     rows: int = 24
     columns: int = 80
+
+    @property
+    def valid(self) -> bool:
+        return 1 <= self.rows <= MAX_CELLS and 1 <= self.columns <= MAX_CELLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +165,16 @@ class Gap:
 
     offset: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """The terminal had another `size` from `offset` of its output on; the first one is at offset 0."""
+
+    offset: int
+    size: Size
+    at_ms: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.offset

@@ -1,0 +1,1 @@
+"""Terminal emulation, only for agents that somebody looks at."""
