@@ -4,6 +4,8 @@ SpawnerError
 ├── SpawnFailed       nothing is running: tell the user; a new spawn may be tried
 ├── SessionLost       the keeper and its program are gone without an exit record: say `lost`
 ├── SessionBusy       the agent did not take the input in time: try again later
+├── SessionTyping     a person has the keyboard: wait until they are done
+├── NoTerminal        the program was started on pipes: spawn it with a terminal
 └── SessionEnded      the program has already ended: read its exit instead
 """
 
@@ -11,7 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["SessionBusy", "SessionEnded", "SessionLost", "SpawnFailed", "SpawnerError"]
+__all__ = [
+    "NoTerminal",
+    "SessionBusy",
+    "SessionEnded",
+    "SessionLost",
+    "SessionTyping",
+    "SpawnFailed",
+    "SpawnerError",
+]
 
 
 class SpawnerError(Exception):
@@ -58,6 +68,18 @@ class SessionBusy(SpawnerError):
     def __init__(self, message: str, written: int = 0) -> None:
         super().__init__(message)
         self.written = written
+
+
+class SessionTyping(SpawnerError):
+    """A person types into the agent; nothing was written. `free_in_ms` if they type no more."""
+
+    def __init__(self, message: str, free_in_ms: int = 0) -> None:
+        super().__init__(message)
+        self.free_in_ms = free_in_ms
+
+
+class NoTerminal(SpawnerError):
+    """The agent runs on pipes, so there is no screen to look at and nothing to resize."""
 
 
 class SessionEnded(SpawnerError):

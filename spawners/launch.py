@@ -18,6 +18,9 @@ __all__ = [
     "Stdin",
     "StopReport",
     "Stream",
+    "TerminalState",
+    "Typed",
+    "Viewer",
 ]
 
 DEFAULT_SPOOL_BYTES = 64 * 1024 * 1024
@@ -67,6 +70,10 @@ class Launch:
     `size` asks for a PTY; None means pipes. `leftovers`: `end` kills what the program leaves behind
     when it exits, `keep` lets it live. `spool_bytes` bounds the output kept on disk. `open_files` is
     the soft limit of open files that it starts with; None: that of whoever spawns it.
+
+    `sizing` says whose size a PTY has while viewers are attached: `active` (who typed, attached or
+    resized last) or `smallest`; read-only viewers never count, and without viewers the last size stays.
+    `memory_bytes` and `cpus` limit the tree where a cgroup can be made for it; see `limits.py`.
     """
 
     agent_id: str
@@ -79,6 +86,9 @@ class Launch:
     size: Size | None = None
     spool_bytes: int = DEFAULT_SPOOL_BYTES
     open_files: int | None = None
+    sizing: str = "active"
+    memory_bytes: int | None = None
+    cpus: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +188,44 @@ class Resized:
     @property
     def end(self) -> int:
         return self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody who attaches to a terminal: `name` is shown to others, `size` is that of their own."""
+
+    name: str
+    size: Size
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalState:
+    """What the kernel and the keeper know of an agent's terminal, without looking at what it shows.
+
+    `canonical` and `echo` are the line settings that the program has chosen: a full-screen program has
+    neither, a password prompt is canonical without echo. `unread` bytes of input wait for the program.
+    `typing` names the person who has the keyboard now and `free_in_ms` is how long automation has to wait
+    for them if they type no more; empty and 0 while nobody does.
+    """
+
+    size: Size
+    canonical: bool
+    echo: bool
+    unread: int
+    viewers: tuple[Viewer, ...] = ()
+    typing: str = ""
+    free_in_ms: int = 0
+
+    @property
+    def hidden_input(self) -> bool:
+        """Whether it looks like a question for a password."""
+        return self.canonical and not self.echo
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What became of input: how many bytes the kernel took, and how many the program has not read yet."""
+
+    written: int
+    unread: int

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from spawners.launch import Chunk, Exit, Gap, Identity, Launch, SessionRef
+from spawners.launch import (
+    Chunk,
+    Exit,
+    Gap,
+    Identity,
+    Launch,
+    Resized,
+    SessionRef,
+    Size,
+    TerminalState,
+    Typed,
+)
 
 __all__ = ["Session", "Spawner"]
 
@@ -34,12 +45,15 @@ class Session(Protocol):
         Raises `SessionLost` if the keeper is gone without an exit record.
         """
 
-    def output(self, offset: int = 0, *, follow: bool = False) -> AsyncIterator[Chunk | Gap]:
+    def output(self, offset: int = 0, *, follow: bool = False) -> AsyncIterator[Chunk | Gap | Resized]:
         """Yield what was written from absolute `offset` on, in order, without loss or repetition.
 
         What rotation or a full disk took is yielded as a `Gap`. With `follow` the iterator goes on
         until the program's output has ended; without, until the present end. A reader that is too
         slow costs the program nothing; while it follows, rotation waits for it up to a hard bound.
+
+        Of a program in a terminal there is also a `Resized` in front of the first bytes, with the size
+        that held there, and wherever the size changed.
         """
 
     async def write(self, data: bytes, *, timeout_s: float = 10.0) -> None:
@@ -49,7 +63,27 @@ class Session(Protocol):
         """
 
     async def close_stdin(self) -> None:
-        """Let the program read end of file after what has been written."""
+        """Let the program read end of file after what has been written.
+
+        In a terminal that is the end-of-file character, which a program in raw mode reads as a key.
+        """
+
+    async def type(self, data: bytes, *, timeout_s: float = 10.0) -> Typed:
+        """Put `data` into a terminal on behalf of a program, never of a person, in one piece.
+
+        While a person types it raises `SessionTyping` and nothing is written. A line that the
+        terminal's line editor could not hold (4,095 bytes) is refused as `SpawnerError` before any of
+        it is written. Raises also `NoTerminal`, `SessionBusy` and `SessionEnded`.
+        """
+
+    async def terminal(self) -> TerminalState:
+        """How the agent's terminal stands. Raises `NoTerminal` and `SessionEnded`."""
+
+    async def resize(self, size: Size) -> None:
+        """Give the terminal another size; the program hears of it by SIGWINCH.
+
+        Attached viewers that count win over it. Raises `NoTerminal` and `SessionEnded`.
+        """
 
     async def signal(self, number: int) -> None:
         """Send signal `number` to the program's process group. Raises `SessionEnded`."""

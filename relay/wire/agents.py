@@ -125,6 +125,7 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     All times but `receivedAt` are the host's own clock; `receivedAt` is the relay's when it last
     heard. `reason` says why a queued agent waits and `deadlineAt` until when. `title` is the start
     of the prompt or the argv, at most 200 characters. `envKeys` are names; values are never shown.
+    `size` (`rows`, `columns`) is that of the terminal it was started in; None: it has none.
     """
 
     id: str
@@ -158,6 +159,9 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     reason: str | None = None
     deadline_at: int | None = None
     timeout_ms: int | None = None
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    size: dict[str, int] | None = None
     restart: str = "never"
     leftovers: str = "end"
     parent_id: str | None = None
@@ -186,6 +190,11 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     `stdinLive` the pipe stays open for input. `queueTimeoutMs` is how long the spawn may wait for
     a host. The same `idempotencyKey` from the same caller returns the same agent. `agentId` may be
     given by a caller that must know the id before anything runs (`ag-` and 12 hex digits).
+
+    In mode `embedded` the program gets a terminal of `size` (`rows`, `columns`; 24 × 80 if not given) and
+    `argv` or `prompt` may both be left out for a provider: then its own interface opens. `sizing` says whose
+    size counts while viewers are attached: `active` (who typed or attached last) or `smallest`.
+    `memoryBytes` and `cpus` (2.5 = two and a half cores) limit the whole tree.
     """
 
     provider: str = "command"
@@ -215,7 +224,10 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     tags: list[str] = []
     capabilities: list[str] = []
     notify: Any = None
+    memory_bytes: int | None = None
+    cpus: float | None = None
     size: dict[str, int] | None = None
+    sizing: str = "active"
     terminal: str | None = None
     on_window_close: str | None = None
 

@@ -9,9 +9,11 @@ from relay.wire.agents import InputRequest, ManagedAgent, SignalRequest, SpawnRe
 from relay.wire.base import Wire
 from relay.wire.errors import ErrorDetail
 from relay.wire.orchestrators import ActionRequest, Fence
+from relay.wire.terminal import AttachQuery, ResizeRequest, ScreenQuery, SendRequest
 
 __all__ = [
     "ActCommand",
+    "AttachCommand",
     "CommandAck",
     "CommandBody",
     "CommandEnvelope",
@@ -20,6 +22,9 @@ __all__ = [
     "InputCommand",
     "Outcome",
     "OutputCommand",
+    "ResizeCommand",
+    "ScreenCommand",
+    "SendCommand",
     "SignalCommand",
     "SpawnCommand",
     "StopCommand",
@@ -66,7 +71,7 @@ class OutputCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="outp
     """Send an agent's output up to `POST …/streams/{streamId}`. Not durable, not acknowledged.
 
     `follow` goes on until the agent has ended. `tail` asks for the last that many bytes instead of
-    `offset`.
+    `offset`, `timed` for the frames that say when.
     """
 
     stream_id: str
@@ -75,10 +80,48 @@ class OutputCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="outp
     limit: int | None = None
     tail: int | None = None
     follow: bool = False
+    timed: bool = False
+
+
+class SendCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="send"):
+    """Answered with a `SendResult`."""
+
+    agent_id: str
+    request: SendRequest
+
+
+class ResizeCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="resize"):
+    agent_id: str
+    request: ResizeRequest
+
+
+class ScreenCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="screen"):
+    """Answered with a `ScreenResult`."""
+
+    agent_id: str
+    query: ScreenQuery
+
+
+class AttachCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="attach"):
+    """Open the socket `…/streams/{streamId}/attach` for a viewer. Not durable, not acknowledged."""
+
+    stream_id: str
+    agent_id: str
+    query: AttachQuery
 
 
 CommandBody = (
-    SpawnCommand | StopCommand | SignalCommand | InputCommand | ForgetCommand | ActCommand | OutputCommand
+    SpawnCommand
+    | StopCommand
+    | SignalCommand
+    | InputCommand
+    | ForgetCommand
+    | ActCommand
+    | OutputCommand
+    | SendCommand
+    | ResizeCommand
+    | ScreenCommand
+    | AttachCommand
 )
 
 

@@ -31,6 +31,15 @@ from relay.wire.orchestrators import (
     Roster,
 )
 from relay.wire.queries import AgentListQuery, AgentQuery, CommandsQuery, EventsQuery, OutputQuery
+from relay.wire.terminal import (
+    Attached,
+    AttachQuery,
+    ResizeRequest,
+    ScreenQuery,
+    ScreenResult,
+    SendRequest,
+    SendResult,
+)
 
 __all__ = ["ENDPOINTS", "Body", "Endpoint"]
 
@@ -55,6 +64,7 @@ class Body(enum.Enum):
     JSON = "application/json"
     EVENTS = "text/event-stream"
     BYTES = "application/octet-stream"
+    SOCKET = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class Endpoint(Generic[Res]):
     """One call: `request` is the struct of its JSON body or None, `response` that of its answer.
 
     `scopes` are the tokens that may call it; none at all means that it is open. For an event
-    stream `response` is the struct of each event's data.
+    stream `response` is the struct of each event's data, for a socket that of its first text message.
     """
 
     name: str
@@ -253,6 +263,57 @@ SEND_INPUT = Endpoint(
     InputResult,
     OPERATORS,
 )
+RESIZE_AGENT = Endpoint(
+    "resizeAgent",
+    "POST",
+    _AGENT + "/resize",
+    "Give the agent's terminal another size",
+    ResizeRequest,
+    ManagedAgent,
+    OPERATORS,
+)
+SEND_TO_AGENT = Endpoint(
+    "sendToAgent",
+    "POST",
+    _AGENT + "/send",
+    "Type one message into the agent's terminal and submit it",
+    SendRequest,
+    SendResult,
+    OPERATORS,
+)
+GET_SCREEN = Endpoint(
+    "getScreen",
+    "GET",
+    _AGENT + "/screen",
+    "What the agent's terminal shows now",
+    None,
+    ScreenResult,
+    SELF,
+    query=ScreenQuery,
+)
+ATTACH = Endpoint(
+    "attach",
+    "GET",
+    _AGENT + "/attach",
+    "A viewer's socket: the agent's terminal as bytes, and keys back",
+    None,
+    Attached,
+    READERS,
+    query=AttachQuery,
+    status=101,
+    body=Body.SOCKET,
+)
+ATTACH_STREAM = Endpoint(
+    "attachStream",
+    "GET",
+    _HOST + "/streams/{sid}/attach",
+    "The host's end of a viewer's socket",
+    None,
+    Attached,
+    HOSTS,
+    status=101,
+    body=Body.SOCKET,
+)
 READ_OUTPUT = Endpoint(
     "readOutput",
     "GET",
@@ -311,6 +372,11 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     STOP_AGENT,
     SIGNAL_AGENT,
     SEND_INPUT,
+    RESIZE_AGENT,
+    SEND_TO_AGENT,
+    GET_SCREEN,
+    ATTACH,
+    ATTACH_STREAM,
     READ_OUTPUT,
     EVENTS,
     HEALTH,

@@ -13,17 +13,28 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["MEDIA_TYPE", "Frame", "FrameDecoder", "Kind", "encode_frame", "gap_frame"]
+__all__ = [
+    "MEDIA_TYPE",
+    "Frame",
+    "FrameDecoder",
+    "Kind",
+    "encode_frame",
+    "gap_frame",
+    "size_frame",
+    "time_frame",
+]
 
 MEDIA_TYPE = "application/vnd.muster.output"
 MAX_FRAME = 4 * 1024 * 1024
 _HEADER = struct.Struct("!QIB")
 _U64 = struct.Struct("!Q")
+_SIZE = struct.Struct("!HH")
 
 
 class Kind(enum.IntEnum):
     """The first three are streams. `END` says that the agent has ended and this was all;
-    `PAUSE` that this is all there is now; `IDLE` only keeps the connection warm."""
+    `PAUSE` that this is all there is now; `IDLE` only keeps the connection warm. `SIZE` (rows u16,
+    columns u16) and `TIME` (epoch milliseconds u64) are sent only to who asks for a timed output."""
 
     PTY = 0
     STDOUT = 1
@@ -32,6 +43,8 @@ class Kind(enum.IntEnum):
     END = 4
     PAUSE = 5
     IDLE = 6
+    SIZE = 7
+    TIME = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,20 @@ class Frame:
     def end(self) -> int:
         if self.kind is Kind.GAP:
             return self.offset + int(_U64.unpack(self.data)[0])
+        if self.kind in (Kind.SIZE, Kind.TIME):
+            return self.offset
         return self.offset + len(self.data)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a `SIZE` frame."""
+        rows, columns = _SIZE.unpack(self.data)
+        return rows, columns
+
+    @property
+    def at_ms(self) -> int:
+        """The time of a `TIME` frame."""
+        return int(_U64.unpack(self.data)[0])
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -57,6 +83,16 @@ def encode_frame(frame: Frame) -> bytes:
 def gap_frame(start: int, end: int) -> Frame:
     """Return the frame that says that bytes `start` to `end` are gone."""
     return Frame(start, Kind.GAP, _U64.pack(end - start))
+
+
+def size_frame(offset: int, rows: int, columns: int) -> Frame:
+    """Return the frame that says that the terminal has this size from `offset` on."""
+    return Frame(offset, Kind.SIZE, _SIZE.pack(rows, columns))
+
+
+def time_frame(offset: int, at_ms: int) -> Frame:
+    """Return the frame that says when what follows was written."""
+    return Frame(offset, Kind.TIME, _U64.pack(at_ms))
 
 
 class FrameDecoder:

@@ -27,12 +27,17 @@ class AgentQuery(Wire, frozen=True, kw_only=True):
 
 
 class OutputQuery(Wire, frozen=True, kw_only=True):
-    """Bytes from absolute `offset`, or the last `tail`; `follow` goes on until the agent has ended."""
+    """Bytes from absolute `offset`, or the last `tail`; `follow` goes on until the agent has ended.
+
+    With `timed` there are also the frames that say when what follows was written (`TIME`) and which size
+    the terminal had from there on (`SIZE`); the first `SIZE` comes before any bytes.
+    """
 
     offset: int = 0
     limit: int | None = None
     tail: int | None = None
     follow: bool = False
+    timed: bool = False
 
 
 class EventsQuery(Wire, frozen=True, kw_only=True):

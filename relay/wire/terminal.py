@@ -1,0 +1,169 @@
+"""What is said about an agent's terminal: its screen, what is typed into it, and the socket of a viewer.
+
+The attach socket (WebSocket) carries, in both directions, binary messages (bytes for the viewer's
+terminal, keys for the agent's) and text messages (JSON, tagged by `kind`): `Resize` goes to the agent,
+the other notices come from it. After `Ended` or `Refused` the server closes the socket.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from relay.wire.agents import ManagedAgent
+from relay.wire.base import Wire
+from relay.wire.errors import ErrorDetail
+
+__all__ = [
+    "MAX_ATTACH_MESSAGE",
+    "AttachQuery",
+    "Attached",
+    "Ended",
+    "Notice",
+    "Receipt",
+    "Refused",
+    "Resize",
+    "ResizeRequest",
+    "ScreenFormat",
+    "ScreenQuery",
+    "ScreenResult",
+    "SendRequest",
+    "SendResult",
+    "Sized",
+    "TerminalSize",
+]
+
+MAX_ATTACH_MESSAGE = 256 * 1024
+"""Bytes in one message of an attach socket; longer input is sent in pieces."""
+
+
+class TerminalSize(Wire, frozen=True, kw_only=True):
+    """In character cells, each from 1 to 1000."""
+
+    rows: int
+    columns: int
+
+
+class ResizeRequest(Wire, frozen=True, kw_only=True):
+    """Give an agent's terminal another size, as long as no viewer that counts is attached."""
+
+    rows: int
+    columns: int
+
+
+class Receipt(enum.StrEnum):
+    """What is known of a message after it was typed. Nothing is ever sent again by itself.
+
+    `submitted`: there is evidence that the program took it. `typed`: it is in the program's input,
+    nothing shows that it was submitted. `unknown`: neither can be told, or only part of it went in.
+    """
+
+    SUBMITTED = "submitted"
+    TYPED = "typed"
+    UNKNOWN = "unknown"
+
+
+class SendRequest(Wire, frozen=True, kw_only=True):
+    """One message for a program in a terminal: `text`, or `keys` by name (`Enter`, `C-c`, `Up`, `F5`).
+
+    `text` is pasted, as bracketed paste where the program asked for that, then submitted unless
+    `submit` is false. While a person types, it waits up to `waitMs` for its turn. `timeoutMs` bounds
+    the typing and the look for evidence. `force` also types into a prompt that asks for an approval.
+    """
+
+    text: str | None = None
+    keys: list[str] = []
+    submit: bool = True
+    force: bool = False
+    wait_ms: int = 10_000
+    timeout_ms: int = 10_000
+
+
+class SendResult(Wire, frozen=True, kw_only=True):
+    """`evidence` says what the receipt rests on, `waitedMs` how long a person was given way,
+    `lastLine` what stood at the cursor in the end."""
+
+    receipt: Receipt
+    evidence: str
+    waited_ms: int = 0
+    bytes: int = 0
+    last_line: str = ""
+
+
+class ScreenFormat(enum.StrEnum):
+    TEXT = "text"
+    ANSI = "ansi"
+    HTML = "html"
+
+
+class ScreenQuery(Wire, frozen=True, kw_only=True):
+    format: ScreenFormat = ScreenFormat.TEXT
+
+
+class ScreenResult(Wire, frozen=True, kw_only=True):
+    """The screen as the output up to `offset` has left it; `content` is in the format asked for.
+
+    Rows and columns of the cursor count from 0. `engine` is the emulator that was used.
+    """
+
+    agent_id: str
+    rows: int
+    columns: int
+    cursor_row: int
+    cursor_column: int
+    cursor_visible: bool
+    title: str
+    alternate: bool
+    offset: int
+    format: ScreenFormat
+    content: str
+    engine: str
+
+
+class AttachQuery(Wire, frozen=True, kw_only=True):
+    """A viewer: the size of its terminal, and who it is.
+
+    A read-only one neither types nor counts for the size of the agent's terminal.
+    """
+
+    rows: int
+    columns: int
+    read_only: bool = False
+    viewer: str = ""
+
+
+class Resize(Wire, frozen=True, kw_only=True, tag_field="kind", tag="resize"):
+    """The viewer's terminal has another size now."""
+
+    rows: int
+    columns: int
+
+
+class Attached(Wire, frozen=True, kw_only=True, tag_field="kind", tag="attached"):
+    """The first message: the viewer is attached, and the agent's terminal has this size."""
+
+    agent_id: str
+    rows: int
+    columns: int
+    read_only: bool
+
+
+class Sized(Wire, frozen=True, kw_only=True, tag_field="kind", tag="sized"):
+    """The agent's terminal has another size now."""
+
+    rows: int
+    columns: int
+
+
+class Ended(Wire, frozen=True, kw_only=True, tag_field="kind", tag="ended"):
+    """The last message: the agent has ended and everything it painted was sent."""
+
+    agent: ManagedAgent | None = None
+
+
+class Refused(Wire, frozen=True, kw_only=True, tag_field="kind", tag="refused"):
+    """The last message: attaching is not possible, or no longer; `error` says why."""
+
+    error: ErrorDetail
+
+
+Notice = Attached | Sized | Ended | Refused
