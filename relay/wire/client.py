@@ -14,7 +14,7 @@ from relay.wire.base import PROTOCOL, PROTOCOL_HEADER, decode, encode, protocol_
 from relay.wire.endpoints import Endpoint
 from relay.wire.errors import ApiError, Code, ErrorBody
 
-__all__ = ["AsyncClient", "Client", "Unreachable"]
+__all__ = ["AsyncClient", "Client", "Unreachable", "check_answer", "query_values", "request_headers"]
 
 Res = TypeVar("Res")
 Parameters = Mapping[str, str | int]
@@ -27,11 +27,22 @@ class Unreachable(Exception):
     """Nobody answered, or the connection broke before the answer was whole: the call may have happened."""
 
 
-def _headers(token: str | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    headers = {PROTOCOL_HEADER: str(PROTOCOL), "User-Agent": "muster", **(extra or {})}
+def request_headers(token: str | None) -> dict[str, str]:
+    """Return what every request carries."""
+    headers = {PROTOCOL_HEADER: str(PROTOCOL), "User-Agent": "muster"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     return headers
+
+
+def query_values(query: Any) -> dict[str, Any]:
+    """Return the query string of a struct as its names and values; what is None is left out."""
+    values = msgspec.to_builtins(query) if query is not None else {}
+    return {
+        key: (str(value).lower() if isinstance(value, bool) else value)
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def _request(
@@ -42,31 +53,32 @@ def _request(
         options["content"] = encode(body)
         options["headers"] = {"Content-Type": "application/json"}
     if query is not None:
-        values = msgspec.to_builtins(query)
-        options["params"] = {
-            key: (str(value).lower() if isinstance(value, bool) else value)
-            for key, value in values.items()
-            if value is not None
-        }
+        options["params"] = query_values(query)
     return endpoint.method, endpoint.url(**(path or {})), options
 
 
-def _check(response: httpx.Response, content: bytes) -> None:
-    reason = protocol_mismatch(response.headers.get(PROTOCOL_HEADER), we_are="client", they_are="server")
+def check_answer(url: str, status: int, protocol: str | None, content: bytes) -> None:
+    """Raise the `ApiError` that a server answered with, and `Unreachable` for a proxy's answer.
+
+    `protocol` is the protocol header of the response. A success is left alone.
+    """
+    reason = protocol_mismatch(protocol, we_are="client", they_are="server")
     if reason:
         raise ApiError(Code.PROTOCOL_UNSUPPORTED, reason)
-    if response.is_success:
+    if 200 <= status < 300:
         return
     try:
         error = ApiError.from_body(decode(content, ErrorBody))
     except msgspec.DecodeError:
         text = content[:200].decode("utf-8", "replace")
-        if response.status_code >= 500:  # a proxy's, or a server's that was ended in the middle of this call
-            raise Unreachable(f"{response.url} answered {response.status_code}: {text}") from None
-        raise ApiError(
-            Code.INTERNAL, f"{response.url} answered {response.status_code} and is no Muster server: {text}"
-        ) from None
+        if status >= 500:  # a proxy's, or a server's that was ended in the middle of this call
+            raise Unreachable(f"{url} answered {status}: {text}") from None
+        raise ApiError(Code.INTERNAL, f"{url} answered {status} and is no Muster server: {text}") from None
     raise error
+
+
+def _check(response: httpx.Response, content: bytes) -> None:
+    check_answer(str(response.url), response.status_code, response.headers.get(PROTOCOL_HEADER), content)
 
 
 def _result(endpoint: Endpoint[Res], response: httpx.Response) -> Res:
@@ -106,7 +118,7 @@ class Client:
         self._http = httpx.Client(
             base_url=url or LOCAL_URL,
             transport=transport,
-            headers=_headers(token),
+            headers=request_headers(token),
             trust_env=False,
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         )
@@ -179,7 +191,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(
             base_url=url or LOCAL_URL,
             transport=transport,
-            headers=_headers(token),
+            headers=request_headers(token),
             trust_env=False,
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         )

@@ -2,7 +2,17 @@
 
 The attach socket (WebSocket) carries, in both directions, binary messages (bytes for the viewer's
 terminal, keys for the agent's) and text messages (JSON, tagged by `kind`): `Resize` goes to the agent,
-the other notices come from it. After `Ended` or `Refused` the server closes the socket.
+the other notices come from it. After `Ended` or `Refused` the server closes the socket with 1000.
+
+What refuses a viewer before anything was sent is an HTTP error instead of a socket. A viewer connects
+again, for the same agent and with the size it has then, after
+
+- an HTTP error or a `Refused` whose code is in `TRY_AGAIN`: the host is away, or slow to answer,
+- a close with a code that is not in `duplex.FINAL_CLOSES`: 1012 when relay or daemon end or restart, 1013
+  when the line between relay and host broke, 1006 (seen, never sent) when the viewer's own did.
+
+It gets the present screen then; keys that were on their way when a line broke may be lost, and nothing
+says which. Every other error is final.
 """
 
 from __future__ import annotations
@@ -11,10 +21,11 @@ import enum
 
 from relay.wire.agents import ManagedAgent
 from relay.wire.base import Wire
-from relay.wire.errors import ErrorDetail
+from relay.wire.errors import Code, ErrorDetail
 
 __all__ = [
     "MAX_ATTACH_MESSAGE",
+    "TRY_AGAIN",
     "AttachQuery",
     "Attached",
     "Ended",
@@ -34,6 +45,9 @@ __all__ = [
 
 MAX_ATTACH_MESSAGE = 256 * 1024
 """Bytes in one message of an attach socket; longer input is sent in pieces."""
+
+TRY_AGAIN = frozenset({Code.HOST_OFFLINE, Code.UNAVAILABLE, Code.TIMEOUT, Code.RATE_LIMITED})
+"""Codes of refusals that end by themselves."""
 
 
 class TerminalSize(Wire, frozen=True, kw_only=True):

@@ -1,0 +1,129 @@
+"""The client's end of the endpoints that are sockets, for the host's daemon and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket
+from websockets.asyncio.client import unix_connect as unix_websocket
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from relay.wire.base import PROTOCOL_HEADER
+from relay.wire.client import (
+    CONNECT_TIMEOUT_S,
+    LOCAL_URL,
+    Unreachable,
+    check_answer,
+    query_values,
+    request_headers,
+)
+from relay.wire.duplex import BROKEN, PING_INTERVAL_S, PING_TIMEOUT_S, Closed, Message, tune
+from relay.wire.endpoints import Endpoint
+from relay.wire.terminal import MAX_ATTACH_MESSAGE
+
+__all__ = ["ClientSocket", "connect"]
+
+ANSWER_TIMEOUT_S = 60.0
+"""For the whole opening: a relay answers only once the agent's host has opened its own end."""
+
+CLOSE_TIMEOUT_S = 1.0
+"""How long a close waits for the other end to say goodbye too: it may have stopped reading."""
+
+QUEUED_MESSAGES = 4
+"""Received ahead of the reader; with the largest messages that is 1 MiB."""
+
+
+class ClientSocket:
+    """An open line; see `duplex.Duplex`."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def send(self, message: Message) -> None:
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed as error:
+            raise _closed(error) from None
+
+    async def receive(self) -> Message:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as error:
+            raise _closed(error) from None
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self._connection.close(code, reason)
+
+
+async def connect(
+    endpoint: Endpoint[Any],
+    url: str | None = None,
+    *,
+    socket: str | None = None,
+    path: Mapping[str, str | int] | None = None,
+    query: Any = None,
+    token: str | None = None,
+    verify: ssl.SSLContext | bool = True,
+) -> ClientSocket:
+    """Open a socket at `endpoint` of the server at `url`, or on the unix socket whose path is `socket`.
+
+    Raises `ApiError` for a refusal and `Unreachable` when nobody answers within 60 s, like the calls
+    of `client.AsyncClient`.
+    """
+    target = socket or url or LOCAL_URL
+    address = _address(url or LOCAL_URL, endpoint.url(**(path or {})), query)
+    options: dict[str, Any] = {
+        "additional_headers": request_headers(token),
+        "user_agent_header": None,
+        "compression": None,
+        "open_timeout": ANSWER_TIMEOUT_S,
+        "ping_interval": PING_INTERVAL_S,
+        "ping_timeout": PING_TIMEOUT_S,
+        "close_timeout": CLOSE_TIMEOUT_S,
+        "max_size": MAX_ATTACH_MESSAGE,
+        "max_queue": QUEUED_MESSAGES,
+    }
+    try:
+        if socket is not None:
+            return ClientSocket(await unix_websocket(socket, address, **options))
+        if address.startswith("wss:"):
+            options["ssl"] = httpx.create_ssl_context(verify=verify, trust_env=False)
+        line = await asyncio.to_thread(_dialled, address)
+        return ClientSocket(await websocket(address, proxy=None, sock=line, **options))
+    except InvalidStatus as error:
+        answer = error.response
+        check_answer(
+            address, answer.status_code, answer.headers.get(PROTOCOL_HEADER), bytes(answer.body or b"")
+        )
+        raise Unreachable(f"{target} answered {answer.status_code} instead of opening a socket") from None
+    except (OSError, TimeoutError, WebSocketException) as error:
+        raise Unreachable(f"cannot reach {target}: {error or type(error).__name__}") from error
+
+
+def _dialled(address: str) -> sockets.socket:
+    """Return a connection to the server of `address`; it blocks, because a name may have to be looked up."""
+    place = urlsplit(address)
+    port = place.port or (443 if place.scheme == "wss" else 80)
+    line = sockets.create_connection((place.hostname or "localhost", port), CONNECT_TIMEOUT_S)
+    line.setblocking(False)
+    tune(line)
+    return line
+
+
+def _address(url: str, path: str, query: Any) -> str:
+    scheme, _, rest = url.partition("://")
+    base = f"{'wss' if scheme == 'https' else 'ws'}://{rest.rstrip('/')}{path}"
+    values = query_values(query)
+    return f"{base}?{urlencode(values)}" if values else base
+
+
+def _closed(error: ConnectionClosed) -> Closed:
+    said = error.rcvd
+    return Closed(said.code, said.reason) if said is not None else Closed(BROKEN)
