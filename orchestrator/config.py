@@ -19,6 +19,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from orchestrator.detach_keys import PATTERN as KEYS_PATTERN
+from orchestrator.terminal_size import PATTERN as SIZE_PATTERN
 from relay.wire.home import Home
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Policy",
     "Relay",
     "Spool",
+    "Terminal",
     "parse_value",
 ]
 
@@ -121,6 +124,26 @@ class Spool(_Section, frozen=True, kw_only=True):
     ] = 64 * 1024 * 1024
 
 
+class Terminal(_Section, frozen=True, kw_only=True):
+    """Of agents in a terminal, and of those who attach to one from here."""
+
+    size: Annotated[
+        str,
+        Meta(description="columns x rows of an embedded agent that nobody gave a size", pattern=SIZE_PATTERN),
+    ] = "80x24"
+    sizing: Annotated[
+        Literal["active", "smallest"],
+        Meta(description="whose size counts among several viewers: active (who typed last) or smallest"),
+    ] = "active"
+    detach_keys: Annotated[
+        str,
+        Meta(
+            description="what detaches `muster attach`: ctrl-X, then more keys after blanks; or none",
+            pattern=KEYS_PATTERN,
+        ),
+    ] = "ctrl-] d"
+
+
 class Log(_Section, frozen=True, kw_only=True):
     format: Annotated[Literal["console", "json"], Meta(description="console or json")] = "console"
     level: Annotated[
@@ -136,6 +159,7 @@ class Config(_Section, frozen=True, kw_only=True):
     policy: Policy = Policy()
     keep: Keep = Keep()
     spool: Spool = Spool()
+    terminal: Terminal = Terminal()
     log: Log = Log()
 
     @classmethod

@@ -20,7 +20,8 @@ from orchestrator.cli.follow import await_start, await_status, follow
 from orchestrator.cli.output import say
 from orchestrator.cli.parameters import takes
 from orchestrator.cli.pump import pump_stdin
-from orchestrator.cli.spawning import SpawnOptions, build_request, open_server, submit
+from orchestrator.cli.spawn_options import SpawnOptions
+from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.target import Server
 from orchestrator.cli.verdict import exit_status, spawn_exit, spoken
 from orchestrator.cli.words import size

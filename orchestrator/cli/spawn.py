@@ -13,7 +13,8 @@ from orchestrator.cli.failures import Exit
 from orchestrator.cli.follow import await_status
 from orchestrator.cli.output import print_json, say
 from orchestrator.cli.parameters import JsonOpt, takes
-from orchestrator.cli.spawning import SpawnOptions, build_request, open_server, submit
+from orchestrator.cli.spawn_options import SpawnOptions
+from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.verdict import spoken
 from orchestrator.cli.words import because
 from relay.wire.agents import ManagedAgent, Status

@@ -1,4 +1,4 @@
-"""What `spawn` and `run` have in common: their options, the request made of them, and asking exactly once."""
+"""What `spawn` and `run` have in common: the request made of their options, and asking exactly once."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
-
-import typer
 
 from orchestrator.cli.failures import CliError, Exit
-from orchestrator.cli.parameters import HostOpt, RelayOpt
 from orchestrator.cli.processes import start
+from orchestrator.cli.sizes import cells, cores, memory
+from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import parse_duration
 from relay.wire.agents import Mode, Placement, SpawnRequest, SpawnResponse
@@ -24,69 +21,12 @@ from relay.wire.base import encode
 from relay.wire.client import Unreachable
 from relay.wire.endpoints import SPAWN
 from relay.wire.errors import ApiError, Code
+from spawners.launch import Size
 
-__all__ = ["SpawnOptions", "build_request", "open_server", "submit"]
+__all__ = ["build_request", "open_server", "submit"]
 
 RETRY_S = 20.0
 """How long a spawn is repeated after a broken connection; a daemon restarts in about a second."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpawnOptions:
-    """The options of `spawn` and `run`, as typed."""
-
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PROMPT... | -- ARGV...", help="The prompt (`-` reads stdin), or a command after --."
-        ),
-    ] = None
-    host: HostOpt = None
-    relay_wide: RelayOpt = False
-    place: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Only on hosts with this label. Repeatable."),
-    ] = None
-    provider: Annotated[
-        str | None, typer.Option("--provider", "-p", help="The CLI to run: claude, codex, ...")
-    ] = None
-    mode: Annotated[str, typer.Option(help="How it runs.")] = "headless"
-    cwd: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Where it runs. Default: here, or its host's base folder."),
-    ] = None
-    label: Annotated[str | None, typer.Option(help="A name to call it by.")] = None
-    approval: Annotated[str, typer.Option(help="read-only, guarded or open.")] = "guarded"
-    model: Annotated[str | None, typer.Option(help="The model, by the provider's name for it.")] = None
-    timeout: Annotated[str | None, typer.Option(metavar="S", help="End it after this long (90, 5m, 2h).")] = (
-        None
-    )
-    queue_timeout: Annotated[
-        str | None, typer.Option(metavar="S", help="How long it may wait for a host.")
-    ] = None
-    env: Annotated[
-        list[str] | None,
-        typer.Option(metavar="K[=V]", help="A variable; without =V your own value. Repeatable."),
-    ] = None
-    prompt_file: Annotated[str | None, typer.Option(metavar="FILE", help="Read the prompt from here.")] = None
-    stdin: Annotated[
-        str | None, typer.Option(metavar="FILE|-", help="What a command reads; - is your own stdin.")
-    ] = None
-    stdin_live: Annotated[
-        bool, typer.Option("--stdin-live", help="Keep its stdin open for `muster send`.")
-    ] = False
-    leftovers: Annotated[
-        str, typer.Option(metavar="end|keep", help="What becomes of processes it leaves behind.")
-    ] = "end"
-    restart: Annotated[str, typer.Option(help="never, on-failure or always.")] = "never"
-    worktree: Annotated[str | None, typer.Option(metavar="BRANCH", help="Run in a git worktree.")] = None
-    tag: Annotated[list[str] | None, typer.Option(help="A tag to find it by. Repeatable.")] = None
-    key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Asking again with the same key finds the same agent.")
-    ] = None
-    no_start: Annotated[
-        bool, typer.Option("--no-start", help="Do not start Muster if it is not running.")
-    ] = False
 
 
 def open_server(options: SpawnOptions, argv: Sequence[str] | None) -> Server:
@@ -102,22 +42,30 @@ def open_server(options: SpawnOptions, argv: Sequence[str] | None) -> Server:
 
 
 def build_request(
-    options: SpawnOptions, argv: Sequence[str] | None, server: Server, *, streams_stdin: bool = False
+    options: SpawnOptions,
+    argv: Sequence[str] | None,
+    server: Server,
+    *,
+    streams_stdin: bool = False,
+    own: Size | None = None,
 ) -> SpawnRequest:
     """Return the request that the options make. Raises `CliError` (usage) for what cannot be asked.
 
-    With `streams_stdin` a stdin of `-` is left to be sent while the agent runs.
+    With `streams_stdin` a stdin of `-` is left to be sent while the agent runs. `own` is the size of
+    the terminal that is going to show it.
     """
     provider, source = _what(options, argv)
+    mode = _mode(options.mode)
+    size = cells(options.size, "--size") or (own if mode is Mode.EMBEDDED else None)
     live = streams_stdin and options.stdin == "-"
     data = _read(options.stdin, "--stdin") if options.stdin is not None and not live else None
     text = _as_text(data)
     request = SpawnRequest(
         provider=provider,
-        mode=_mode(options.mode),
+        mode=mode,
         orchestrator_id=options.host,
         placement=_placement(options, server),
-        prompt=_prompt(options, source) if argv is None else None,
+        prompt=_prompt(options, source),
         argv=list(argv) if argv is not None else None,
         stdin=text,
         stdin_base64=base64.b64encode(data).decode() if data is not None and text is None else None,
@@ -134,6 +82,10 @@ def build_request(
         worktree=options.worktree,
         idempotency_key=options.key or f"cli-{uuid.uuid4().hex}",
         tags=options.tag or [],
+        size={"rows": size.rows, "columns": size.columns} if size else None,
+        sizing=_sizing(options.sizing, server.config.terminal.sizing),
+        memory_bytes=memory(options.memory, "--memory"),
+        cpus=cores(options.cpus, "--cpus"),
     )
     return _sized(request)
 
@@ -156,6 +108,7 @@ def submit(server: Server, request: SpawnRequest) -> SpawnResponse:
 def _what(options: SpawnOptions, argv: Sequence[str] | None) -> tuple[str, str]:
     """Return the provider and where the prompt is to be read from (empty: the words themselves)."""
     words = options.words or []
+    _fits_mode(options)
     if argv is not None:
         if words or options.prompt_file:
             raise _usage("give a prompt, or a command after --, not both")
@@ -176,14 +129,24 @@ def _what(options: SpawnOptions, argv: Sequence[str] | None) -> tuple[str, str]:
         raise _usage("give the prompt as words or as --prompt-file, not both")
     if words == ["-"] and options.stdin == "-":
         raise _usage("stdin can be the prompt or the agent's stdin, not both")
-    if not words and not options.prompt_file:
+    if not words and not options.prompt_file and options.mode != Mode.EMBEDDED:
         raise _usage("there is no prompt; give it as words, as --prompt-file FILE, or as - for stdin")
     return options.provider, options.prompt_file or ("-" if words == ["-"] else "")
 
 
-def _prompt(options: SpawnOptions, source: str) -> str:
+def _fits_mode(options: SpawnOptions) -> None:
+    """Refuse what cannot be meant, before anything is started."""
+    cells(options.size, "--size"), memory(options.memory, "--memory"), cores(options.cpus, "--cpus")
+    if _mode(options.mode) is Mode.EMBEDDED:
+        if options.stdin is not None or options.stdin_live:
+            raise _usage("an embedded agent reads its terminal; type into it with `muster attach` or `send`")
+    elif options.size is not None or options.sizing is not None:
+        raise _usage("--size and --sizing are those of a terminal; give --mode embedded with them")
+
+
+def _prompt(options: SpawnOptions, source: str) -> str | None:
     if not source:
-        return " ".join(options.words or [])
+        return " ".join(options.words) if options.words else None
     text = _as_text(_read(source, "the prompt"))
     if text is None:
         raise _usage(f"the prompt in {source!r} is not valid UTF-8")
@@ -199,6 +162,12 @@ def _mode(text: str) -> Mode:
         return Mode(text)
     except ValueError:
         raise _usage(f"there is no mode {text!r}; choose from {', '.join(Mode)}") from None
+
+
+def _sizing(text: str | None, default: str) -> str:
+    if text not in (None, "active", "smallest"):
+        raise _usage(f"--sizing is active or smallest, not {text!r}")
+    return text or default
 
 
 def _placement(options: SpawnOptions, server: Server) -> Placement | None:
