@@ -23,7 +23,7 @@ from spawners.errors import SessionLost, SpawnerError, SpawnFailed
 from spawners.frames import Kind
 from spawners.keeper_program import compiled_keeper
 from spawners.keeper_session import KeeperSession
-from spawners.launch import Exit, Identity, Launch, SessionRef
+from spawners.launch import MAX_CELLS, Exit, Identity, Launch, SessionRef, Stdin
 from spawners.line import Line, LineLost, take_up
 from spawners.tree import MARK, PLACE
 
@@ -144,8 +144,12 @@ class KeeperSpawner:
             raise SpawnFailed("there is no program to execute: argv is empty")
         if launch.leftovers not in ("end", "keep"):
             raise SpawnFailed(f"leftovers is {launch.leftovers!r}; it must be 'end' or 'keep'")
-        if launch.size is not None:
-            raise SpawnFailed("agents in a terminal are not supported yet; spawn it headless (size=None)")
+        if launch.size is not None and not launch.size.valid:
+            raise SpawnFailed(f"a terminal has 1 to {MAX_CELLS} rows and columns, not {launch.size}")
+        if launch.size is not None and launch.stdin != Stdin():
+            raise SpawnFailed("a program in a terminal reads its input there: leave stdin out, type it")
+        if launch.sizing not in ("active", "smallest"):
+            raise SpawnFailed(f"sizing is {launch.sizing!r}; it must be 'active' or 'smallest'")
         path = self._socket(launch.agent_id)
         if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
             raise SpawnFailed(f"socket path over {SOCKET_PATH_LIMIT} bytes, use a shorter folder: {path}")

@@ -5,6 +5,8 @@ spec.json      what to execute; written by the daemon before any process exists
 stdin          input bytes given at the start, if there are any
 child.json     the keeper's claim (pid null: about to execute), then the program's identity
 spool.N        output from absolute offset N on; index.N tells stream and time
+sizes          of a terminal: its size from which offset on
+prelude.N      of a terminal: the modes it was in before spool.N, the first that is left
 exit.reserved  space for the exit record, becomes exit.json
 keeper.log     what a dying keeper had to say; empty
 """
@@ -96,6 +98,7 @@ class AgentDirectory:
             "timeoutMs": None if launch.timeout_s is None else round(launch.timeout_s * 1000),
             "leftovers": launch.leftovers,
             "size": {"rows": launch.size.rows, "columns": launch.size.columns} if launch.size else None,
+            "sizing": launch.sizing,
             "spoolBytes": launch.spool_bytes,
             "heldBytes": held_bytes,
             "openFiles": launch.open_files,

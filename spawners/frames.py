@@ -16,17 +16,23 @@ from typing import Any
 
 __all__ = [
     "MAX_INPUT",
+    "MAX_PASTE",
     "MAX_PAYLOAD",
     "RELEASE",
     "VERSION",
     "Decoder",
     "FrameError",
     "Kind",
+    "decode_asked",
+    "decode_data",
     "decode_grew",
     "decode_json",
+    "decode_sized",
     "encode",
+    "encode_answer",
     "encode_input",
     "encode_json",
+    "encode_keys",
     "encode_offset",
 ]
 
@@ -36,14 +42,20 @@ MAX_PAYLOAD = 1024 * 1024
 MAX_INPUT = 64 * 1024
 """Most input bytes in one INPUT frame: what a pipe takes at once on Linux."""
 
+MAX_PASTE = 1000 * 1024
+"""Most bytes in one automatic TYPE frame: such a message must not be mixed with anybody's keys."""
+
 _HEADER = struct.Struct("!IB")
 _INPUT = struct.Struct("!I")
 _OFFSET = struct.Struct("!Q")
 _GREW = struct.Struct("!QB")
+_KEYS = struct.Struct("!IB")
+_ASKED = struct.Struct("!QQ")
+_SIZED = struct.Struct("!QHH")
 
 
 class Kind(enum.IntEnum):
-    """Below 32 from the keeper, from 32 on to the keeper. 16–31 and 48–63 are kept free for attaching."""
+    """Below 32 from the keeper, from 32 on to the keeper; 16–31 and 48–63 are about terminals."""
 
     HELLO = 1  # JSON: who this keeper is and how its program stands
     FAILED = 2  # JSON {errno, message, searched}: instead of HELLO, the program could not be executed
@@ -51,6 +63,10 @@ class Kind(enum.IntEnum):
     DONE = 4  # JSON {id, …}: a request was carried out
     REFUSED = 5  # JSON {id, code, message}: it was not
     EXIT = 6  # JSON: the exit record, on disk already unless `durable` is false
+
+    DATA = 16  # u64 offset, bytes: the answer to WATCH for one who has read everything before it
+    ASKED = 17  # u64 from, u64 to: output in that range asks the terminal something (to a responder)
+    SIZED = 18  # u64 offset, u16 rows, u16 columns: the terminal has another size (to viewers)
 
     STATUS = 32  # JSON {id} → DONE with the fields of HELLO
     INPUT = 33  # u32 id, bytes → DONE once the kernel has taken them all
@@ -62,7 +78,13 @@ class Kind(enum.IntEnum):
     HOLD = 39  # u64 offset from which rotation spares this connection; RELEASE ends that
     WAIT = 40  # u64 offset → one GREW as soon as the output reaches beyond it or has ended
     COLLECTED = 41  # JSON {id}: the exit record that could not be written is known; the keeper may leave
-    RESIZE = 48  # reserved: JSON {rows, columns}
+    RESIZE = 48  # JSON {id, rows, columns} → DONE {rows, columns}: of a viewer's terminal, or the agent's
+    ATTACH = 49  # JSON {id, name, rows, columns, readOnly} → DONE {rows, columns, spoolEnd}
+    TYPE = 50  # u32 id, u8 1 = automatic, bytes → DONE {written, unread}
+    WATCH = 51  # u64 offset: as WAIT, but what comes next may be sent along at once (DATA)
+    ANSWER = 52  # u64 to, bytes: what the terminal answers to all it was asked up to there
+    RESPOND = 53  # JSON {id}: this connection emulates the terminal and answers what it is ASKED
+    TERMINAL = 54  # JSON {id} → DONE with the state of the terminal
 
 
 RELEASE = 2**64 - 1
@@ -114,6 +136,43 @@ def decode_grew(payload: bytes) -> tuple[int, bool]:
     except struct.error as error:
         raise FrameError(f"GREW frame of {len(payload)} bytes") from error
     return end, bool(final)
+
+
+def encode_keys(request: int, data: bytes, *, automatic: bool) -> bytes:
+    """A TYPE frame; at most `MAX_INPUT` bytes of `data` from a person, `MAX_PASTE` from a program."""
+    if len(data) > (MAX_PASTE if automatic else MAX_INPUT):
+        raise FrameError(f"{len(data)} bytes typed in one frame are too many")
+    return encode(Kind.TYPE, _KEYS.pack(request, automatic) + data)
+
+
+def encode_answer(upto: int, data: bytes) -> bytes:
+    """An ANSWER frame."""
+    return encode(Kind.ANSWER, _OFFSET.pack(upto) + data)
+
+
+def _unpack(layout: struct.Struct, payload: bytes, name: str) -> tuple[int, ...]:
+    try:
+        return layout.unpack_from(payload)
+    except struct.error as error:
+        raise FrameError(f"{name} frame of {len(payload)} bytes") from error
+
+
+def decode_data(payload: bytes) -> tuple[int, bytes]:
+    """Offset and bytes of a DATA frame."""
+    (offset,) = _unpack(_OFFSET, payload, "DATA")
+    return offset, payload[_OFFSET.size :]
+
+
+def decode_asked(payload: bytes) -> tuple[int, int]:
+    """The range of output in an ASKED frame."""
+    first, upto = _unpack(_ASKED, payload, "ASKED")
+    return first, upto
+
+
+def decode_sized(payload: bytes) -> tuple[int, int, int]:
+    """Offset, rows and columns in a SIZED frame."""
+    offset, rows, columns = _unpack(_SIZED, payload, "SIZED")
+    return offset, rows, columns
 
 
 class Decoder:

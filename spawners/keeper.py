@@ -3,7 +3,8 @@ import sys
 
 assert sys.platform != "win32", "the keeper runs on POSIX systems only"
 
-"""The keeper of one agent: starts it, holds its pipes, writes down how it ended. Outlives every daemon.
+"""The keeper of one agent: starts it, holds its pipes or its terminal, writes down how it ended. Outlives
+every daemon.
 
 Run as `python -I -S -E -X utf8 keeper.py DIRECTORY LOCK_FD CONTROL_FD` (or its byte-compiled form). One
 file and only stdlib modules written in C: each `.py` module of the library costs a millisecond and memory
@@ -31,6 +32,7 @@ import fcntl
 import posix
 import resource  # `wait3` would import it at its first call, when this Python may have been replaced
 import select
+import termios
 import time
 
 MYPY = False
@@ -40,14 +42,17 @@ if MYPY:
 
 VERSION = 1
 HELLO, FAILED, GREW, DONE, REFUSED, EXIT = 1, 2, 3, 4, 5, 6
+DATA, ASKED, SIZED = 16, 17, 18
 STATUS, INPUT, CANCEL_INPUT, CLOSE_STDIN, SIGNAL, STOP, MEMBERS, HOLD, WAIT, COLLECTED = range(32, 42)
+RESIZE, ATTACH, TYPE, WATCH, ANSWER, RESPOND, TERMINAL = range(48, 55)
 MAX_PAYLOAD = 1024 * 1024
 HEADER = _struct.Struct("!IB")
 INDEX = _struct.Struct("!QQ")  # offset; milliseconds << 16 | stream << 8
 RELEASE = 2**64 - 1
 
-STDOUT, STDERR = 1, 2
+PTY, STDOUT, STDERR = 0, 1, 2
 READ_SIZE = 65536  # what a pipe holds on Linux
+PTY_READS = 16  # a terminal gives at most 4,095 bytes at once: gather that many reads into one write
 INDEX_MS = 10  # a new index record at least this often while output flows
 CHILD_SIZE = 1024  # child.json is padded to this, so that its rewriting never needs space
 RESERVE = 4096  # for exit.json: one block
@@ -65,6 +70,16 @@ SHUTDOWN_GRACE_MS = (1000, 2000)  # init systems allow about five seconds in all
 MAX_CONNECTIONS = 64
 MAX_UNSENT = 1024 * 1024  # bytes for one connection that does not read; then it is dropped
 MAX_INPUT_QUEUE = 1024 * 1024
+MAX_CANON = (
+    4095  # bytes of a line that the kernel's line editor holds (N_TTY_BUF_SIZE - 1); it drops the rest
+)
+IUTF8 = 0o40000  # asm-generic/termbits.h and macOS alike; `termios` does not name it
+SIZES = _struct.Struct("!QQHH")  # offset, milliseconds, rows, columns
+SIZES_KEPT = 32768  # records; half of them stay when the file is cut
+TYPING_S = 2.0  # how long a person keeps the keyboard after a line is finished
+DRAFT_S = 30.0  # and after a key that left a line unfinished
+ANSWER_S = 1.0  # for the answer to a terminal query by one who emulates
+NOBODY_S = 0.2  # and where nobody does: the daemon may be about to connect
 INIT_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO in the kernel
 SIGINT, SIGKILL, SIGTERM, SIGCONT = 2, 9, 15, _signal.SIGCONT
 LINUX = sys.platform == "linux"
@@ -404,6 +419,7 @@ class Spool:
         self.last_kind = self.last_ms = 0
         self.retry_at = 0.0
         self.held: "Callable[[], int]" = lambda: RELEASE
+        self.before_delete: "Callable[[int, int], None]" = lambda start, following: None
 
     def append(self, kind: int, data: bytes) -> None:
         view = memoryview(data)
@@ -471,6 +487,7 @@ class Spool:
                 return
             start, size = self.segments.pop(0)
             total -= size
+            self.before_delete(start, self.segments[0][0])
             self.delete(start)
 
 
@@ -480,7 +497,7 @@ class Spool:
 class Connection:
     """One daemon, or one viewer. What it does not read in time costs only itself."""
 
-    __slots__ = ("hold", "hold_until", "received", "socket", "unsent", "wait")
+    __slots__ = ("hold", "hold_until", "pushed", "received", "responds", "socket", "unsent", "viewer", "wait")
 
     def __init__(self, connected: "_socket.socket") -> None:
         connected.setblocking(False)
@@ -490,6 +507,9 @@ class Connection:
         self.hold = RELEASE
         self.hold_until: "float | None" = None
         self.wait: "int | None" = None
+        self.pushed = False  # whether WAIT may be answered with the bytes themselves
+        self.viewer: "Viewer | None" = None
+        self.responds = False
 
     def flush(self) -> bool:
         """Send what can be sent; False once the connection is of no use."""
@@ -527,23 +547,261 @@ class NotStarted(Exception):
 
 
 class Input:
-    """One INPUT frame on its way into the program."""
+    """One INPUT or TYPE frame on its way into the program; without a connection nobody waits for it."""
 
     __slots__ = ("connection", "data", "request", "written")
 
-    def __init__(self, connection: Connection, request: int, data: bytes) -> None:
+    def __init__(self, connection: "Connection | None", request: int, data: bytes) -> None:
         self.connection = connection
         self.request = request
         self.data = data
         self.written = 0
 
 
+# ---- the terminal -----------------------------------------------------------------------------------
+
+
+class Viewer:
+    """One who looks at the terminal; `active` orders them by who did something last."""
+
+    __slots__ = ("active", "columns", "name", "read_only", "rows")
+
+    def __init__(self, asked: "dict[str, Any]") -> None:
+        self.name = str(asked["name"])
+        self.rows, self.columns = checked_size(asked)
+        self.read_only = bool(asked["readOnly"])
+        self.active = time.monotonic()
+
+    def shown(self) -> "dict[str, Any]":
+        return {"name": self.name, "rows": self.rows, "columns": self.columns, "readOnly": self.read_only}
+
+
+def checked_size(asked: "dict[str, Any]") -> "tuple[int, int]":
+    rows, columns = asked["rows"], asked["columns"]
+    if not (0 < rows <= 1000 and 0 < columns <= 1000):
+        raise Refusal("failed", "a terminal has 1 to 1000 rows and columns")
+    return rows, columns
+
+
+class Terminal:
+    """The master side of the program's terminal, and what is to be known about it.
+
+    The other side is held open too while the program runs: it tells what input is still unread, and a
+    program that closes its own files for a while does not end the output.
+    """
+
+    def __init__(self, directory: str, size: "dict[str, int]") -> None:
+        self.directory = directory
+        self.master, self.slave = posix.openpty()
+        self.path = posix.ttyname(self.slave)
+        posix.set_blocking(self.master, False)
+        attributes = termios.tcgetattr(self.slave)
+        attributes[0] |= IUTF8  # the line editor deletes characters, not bytes
+        termios.tcsetattr(self.slave, termios.TCSANOW, attributes)
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+        self.sizes_fd = posix.open(directory + "/sizes", flags, 0o600)
+        self.recorded = 0
+        self.rows = self.columns = 0
+        self.typed_by, self.free_at = "", 0.0
+        self.queries = Queries()
+        self.modes = ModeScan()
+        self.resize(size["rows"], size["columns"], 0)
+
+    def resize(self, rows: int, columns: int, offset: int) -> bool:
+        """Whether that changed anything. The kernel tells the program's foreground group."""
+        if (rows, columns) == (self.rows, self.columns):
+            return False
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, _struct.pack("HHHH", rows, columns, 0, 0))
+        self.rows, self.columns = rows, columns
+        try:
+            if self.recorded >= SIZES_KEPT:
+                self.cut_sizes()
+            write_all(self.sizes_fd, SIZES.pack(offset, now_ms(), rows, columns))
+            self.recorded += 1
+        except OSError:
+            pass  # a full disk: the screen of a later viewer may be wrapped wrongly for a while
+        return True
+
+    def cut_sizes(self) -> None:
+        path = self.directory + "/sizes"
+        kept = read_file(path)[-SIZES_KEPT // 2 * SIZES.size :]
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND | posix.O_CLOEXEC
+        fd = posix.open(path + ".tmp", flags, 0o600)
+        write_all(fd, kept)
+        posix.rename(path + ".tmp", path)
+        posix.close(self.sizes_fd)
+        self.sizes_fd, self.recorded = fd, len(kept) // SIZES.size
+
+    def settings(self) -> "tuple[bool, bool, bool]":
+        """Whether the line editor is on, whether it echoes, whether ^C is a signal."""
+        try:
+            local = termios.tcgetattr(self.master)[3]
+        except OSError:
+            return False, False, False
+        return bool(local & termios.ICANON), bool(local & termios.ECHO), bool(local & termios.ISIG)
+
+    def special(self, index: int) -> bytes:
+        """The control character of this index, as of now."""
+        try:
+            return bytes(termios.tcgetattr(self.master)[6][index])
+        except (OSError, TypeError):
+            return b""
+
+    def unread(self) -> int:
+        """Bytes of input that the program has not read yet."""
+        if self.slave < 0:
+            return 0
+        try:
+            return int.from_bytes(fcntl.ioctl(self.slave, termios.FIONREAD, bytes(4)), sys.byteorder)
+        except OSError:
+            return 0
+
+    def typed(self, name: str, data: bytes) -> None:
+        """A person has typed: nothing automatic may come between their keys."""
+        if data.startswith((b"\x1b[I", b"\x1b[O", b"\x1b[<", b"\x1b[M")):
+            return  # focus and mouse reports are no typing
+        finished = data.endswith((b"\r", b"\n", b"\x03", b"\x04", b"\x1b", b"\x15"))
+        self.typed_by = name or "somebody"
+        self.free_at = time.monotonic() + (TYPING_S if finished else DRAFT_S)
+
+    def free_in_ms(self) -> int:
+        return max(0, int((self.free_at - time.monotonic()) * 1000))
+
+    def interrupt_group(self) -> int:
+        """The group in the foreground, 0 if there is none."""
+        try:
+            return posix.tcgetpgrp(self.master)
+        except OSError:
+            return 0
+
+    def close_slave(self) -> None:
+        if self.slave >= 0:
+            posix.close(self.slave)
+            self.slave = -1
+
+    def before_delete(self, start: int, following: int) -> None:
+        """Note which modes a segment of the spool has left the terminal in, before it is deleted.
+
+        `prelude.<offset>` is what an emulator is to be fed before the first byte that is left.
+        """
+        try:
+            self.modes.scan(read_file("%s/spool.%d" % (self.directory, start)))
+            flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+            fd = posix.open("%s/prelude.%d" % (self.directory, following), flags, 0o600)
+            try:
+                write_all(fd, self.modes.prelude())
+            finally:
+                posix.close(fd)
+        except OSError:
+            pass
+        unlink("%s/prelude.%d" % (self.directory, start))
+
+
+class ModeScan:
+    """Which modes a run of output leaves a terminal in: no emulation, a few sequences are searched."""
+
+    def __init__(self) -> None:
+        self.private: "dict[bytes, bytes]" = {}
+        self.keypad = b""
+        self.title = b""
+
+    def scan(self, data: bytes) -> None:
+        at = data.find(b"\x1b[?")
+        while at >= 0:
+            end = at + 3
+            while data[end : end + 1].isdigit() or data[end : end + 1] == b";":
+                end += 1
+            last = data[end : end + 1]
+            if last in (b"h", b"l"):
+                for mode in data[at + 3 : end].split(b";"):
+                    self.private.pop(mode, None)  # to the end: the order of the last changes counts
+                    self.private[mode] = last
+            at = data.find(b"\x1b[?", end)
+        application, numeric = data.rfind(b"\x1b="), data.rfind(b"\x1b>")
+        if application != numeric:
+            self.keypad = b"\x1b=" if application > numeric else b"\x1b>"
+        at = max(data.rfind(b"\x1b]0;"), data.rfind(b"\x1b]2;"))
+        if at >= 0:
+            title = data[at + 4 : at + 1024]
+            self.title = title.split(b"\x07")[0].split(b"\x1b")[0]
+
+    def prelude(self) -> bytes:
+        modes = [b"\x1b[?" + mode + last for mode, last in self.private.items() if mode != b"2026"]
+        title = b"\x1b]2;" + self.title + b"\x07" if self.title else b""
+        return b"".join(modes) + self.keypad + title
+
+
+class Queries:
+    """What the program asks its terminal. Found here by a plain search; answered by whoever emulates it,
+    and with what can be said without that (`PLAIN`) if nobody does in time, so that no program hangs."""
+
+    PLAIN = (
+        (b"\x1b[c", b"\x1b[?62;22c"),
+        (b"\x1b[0c", b"\x1b[?62;22c"),
+        (b"\x1b[>c", b"\x1b[>1;10;0c"),
+        (b"\x1b[>0c", b"\x1b[>1;10;0c"),
+        (b"\x1b[5n", b"\x1b[0n"),
+        (b"\x1b[6n", b"\x1b[1;1R"),
+        (b"\x1b[?6n", b"\x1b[?1;1R"),
+    )
+    SEARCHED = (
+        *(query for query, _ in PLAIN),
+        *(b"\x1b[=c", b"\x1b[=0c", b"\x1b[?u", b"\x1b[>q", b"\x1b[>0q", b"\x1b[?5n", b"\x1b[?996n"),
+        *(b"$p", b"$q", b"+q", b"?\x07", b"?\x1b\\", b"\x1b[14t", b"\x1b[16t", b"\x1b[18t", b"\x1b[21t"),
+        b"\x1b_G",
+    )
+    KEPT = 4096
+    LONGEST = 32  # of the part of a query that may be in the next read
+
+    def __init__(self) -> None:
+        self.cut = b""  # an unfinished sequence at the end of what was read last
+        self.asked: "list[tuple[int, int, bytes]]" = []  # from, to, the bytes
+        self.due: "float | None" = None
+
+    def look(self, offset: int, data: bytes) -> bool:
+        """Whether `data`, written at `offset`, asks something (more); it is then in `asked`."""
+        if b"\x1b" not in data and not self.cut:
+            return False
+        start, window = offset - len(self.cut), self.cut + data
+        found = any(query in window for query in self.SEARCHED)
+        at = window.rfind(b"\x1b", -self.LONGEST)
+        rest = window[at:] if at >= 0 else b""
+        self.cut = b"" if any(query in rest for query in self.SEARCHED) else rest
+        if found:
+            self.asked.append((start, offset + len(data), window[-self.KEPT :]))
+        return found
+
+    def answered(self, upto: int) -> bool:
+        """Forget what is answered by one who has seen the output up to `upto`; whether that was news."""
+        left = [item for item in self.asked if item[1] > upto]
+        news = len(left) < len(self.asked)
+        self.asked = left
+        if not left:
+            self.due = None
+        return news
+
+    def plain_answers(self) -> bytes:
+        """To everything that is still open, in order; what has no plain answer gets none."""
+        answers = []
+        for _, _, data in self.asked:
+            found = []
+            for query, answer in self.PLAIN:
+                at = data.find(query)
+                while at >= 0:
+                    found.append((at, answer))
+                    at = data.find(query, at + 1)
+            answers += [answer for _, answer in sorted(found)]
+        self.asked, self.due = [], None
+        return b"".join(answers)
+
+
 # ---- exec -------------------------------------------------------------------------------------------
 
 
-def execute(spec: "dict[str, Any]", stdio: "list[int]") -> int:
+def execute(spec: "dict[str, Any]", stdio: "list[int] | str") -> int:
     """Start the program in a session of its own and return its pid; exec has then succeeded.
 
+    `stdio` are the three files it gets, or the path of the terminal that becomes its controlling one.
     Raises NotStarted. Every signal starts at its default and unblocked, no other file is open in it.
     """
     try:
@@ -557,7 +815,7 @@ def execute(spec: "dict[str, Any]", stdio: "list[int]") -> int:
         posix.chdir("/")
 
 
-def search_and_spawn(argv: "list[str]", env: "dict[str, str]", stdio: "list[int]") -> int:
+def search_and_spawn(argv: "list[str]", env: "dict[str, str]", stdio: "list[int] | str") -> int:
     name = argv[0]
     if "/" in name:
         return spawn_at(name, argv, env, stdio, [])
@@ -581,11 +839,19 @@ def search_and_spawn(argv: "list[str]", env: "dict[str, str]", stdio: "list[int]
 
 
 def spawn_at(
-    path: str, argv: "list[str]", env: "dict[str, str]", stdio: "list[int]", searched: "list[str]"
+    path: str, argv: "list[str]", env: "dict[str, str]", stdio: "list[int] | str", searched: "list[str]"
 ) -> int:
-    actions = [(posix.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
+    actions: "list[tuple[Any, ...]]"
+    if isinstance(stdio, str):
+        # The leader of a new session that opens a terminal gets it as its controlling one (Linux).
+        actions = [(posix.POSIX_SPAWN_OPEN, 0, stdio, posix.O_RDWR, 0)]
+        actions += [(posix.POSIX_SPAWN_DUP2, 0, target) for target in (1, 2)]
+    else:
+        actions = [(posix.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(stdio)]
     default = _signal.valid_signals() - {SIGKILL, _signal.SIGSTOP}
     try:
+        if isinstance(stdio, str) and not LINUX:
+            return fork_in_terminal(path, argv, env, stdio)
         return posix.posix_spawn(
             path, argv, env, file_actions=actions, setsid=True, setsigdef=default, setsigmask=[]
         )
@@ -594,6 +860,37 @@ def spawn_at(
     except OSError as error:
         message = "cannot execute %s: %s" % (path, explain(path, error))
         raise NotStarted(error.errno, message, searched) from None
+
+
+def fork_in_terminal(path: str, argv: "list[str]", env: "dict[str, str]", terminal: str) -> int:
+    """As `posix_spawn`, where a terminal has to be asked to become the controlling one (macOS, BSD)."""
+    read_fd, write_fd = posix.pipe()  # closed by exec: what can be read is the errno of a failure
+    pid = posix.fork()
+    if pid == 0:
+        try:
+            posix.setsid()
+            fd = posix.open(terminal, posix.O_RDWR)
+            fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+            for target in range(3):
+                posix.dup2(fd, target)
+            for number in _signal.valid_signals() - {SIGKILL, _signal.SIGSTOP}:
+                _signal.signal(number, _signal.SIG_DFL)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+            posix.execve(path, argv, env)
+        except OSError as error:
+            posix.write(write_fd, _struct.pack("!I", error.errno))
+        finally:
+            posix._exit(127)
+    posix.close(write_fd)
+    try:
+        failure = posix.read(read_fd, 4)
+    finally:
+        posix.close(read_fd)
+    if failure:
+        posix.waitpid(pid, 0)
+        number = _struct.unpack("!I", failure)[0]
+        raise OSError(number, posix.strerror(number))
+    return pid
 
 
 def explain(path: str, error: OSError) -> str:
@@ -640,6 +937,8 @@ class Keeper:
         self.head = b""
         self.spool = Spool(directory, self.spec["spoolBytes"], self.spec["heldBytes"])
         self.spool.held = self.smallest_hold
+        self.terminal: "Terminal | None" = None
+        self.fresh: "tuple[int, bytes] | None" = None  # what was read just now, for those who are up to date
         self.alive = False
         self.childless = False
         self.status = 0
@@ -678,7 +977,7 @@ class Keeper:
             try:
                 self.pid = execute(self.spec, stdio)
             finally:
-                for fd in set(stdio):
+                for fd in set(stdio) if isinstance(stdio, list) else ():
                     posix.close(fd)
         except NotStarted as error:
             self.fail(error.args[0], error.args[1], error.args[2])
@@ -754,8 +1053,11 @@ class Keeper:
         posix.lseek(self.child_fd, 0, 0)
         write_all(self.child_fd, dumps(self.identity).encode().ljust(CHILD_SIZE))
 
-    def open_stdio(self) -> "list[int]":
-        """The three files of the program, in order; the other ends are watched from here on."""
+    def open_stdio(self) -> "list[int] | str":
+        """The three files of the program, in order, or the path of its terminal; our ends are watched
+        from here on."""
+        if self.spec["size"]:
+            return self.open_terminal(self.spec["size"])
         stdin = self.spec["stdin"]
         if stdin == "live":
             inner, self.stdin_fd = posix.pipe()
@@ -775,9 +1077,18 @@ class Keeper:
             fds.append(inner)
         return fds
 
+    def open_terminal(self, size: "dict[str, int]") -> str:
+        self.terminal = Terminal(self.directory, size)
+        self.spool.before_delete = self.terminal.before_delete
+        self.pipes[self.terminal.master] = PTY
+        self.watch(self.terminal.master, select.POLLIN, self.on_output)
+        self.stdin_fd = posix.dup(self.terminal.master)  # so that each direction is watched by itself
+        self.watch(self.stdin_fd, 0, self.on_stdin)
+        return self.terminal.path
+
     def fail(self, number: "int | None", message: str, searched: "list[str]") -> None:
         """Undo what `prepare` and `claim` made, then say why; the lock is freed by leaving."""
-        for name in ("exit.reserved", "child.json"):
+        for name in ("exit.reserved", "child.json", "sizes"):
             unlink(self.directory + "/" + name)
         unlink(self.spec["socket"])
         self.send(self.birth, FAILED, {"errno": number, "message": message, "searched": searched})
@@ -804,7 +1115,8 @@ class Keeper:
         self.say_goodbye()
 
     def poll_ms(self) -> "int | None":
-        due = [at for at in (self.timeout_at, self.rung_at, self.drain_at, self.retry_at) if at is not None]
+        times = (self.timeout_at, self.rung_at, self.drain_at, self.retry_at, self.answer_due())
+        due = [at for at in times if at is not None]
         return max(0, int((min(due) - time.monotonic()) * 1000) + 1) if due else None
 
     def tick(self, now: float) -> None:
@@ -822,6 +1134,9 @@ class Keeper:
         if self.retry_at is not None and now >= self.retry_at:
             self.retry_at = None
             self.write_record()
+        due = self.answer_due()
+        if due is not None and now >= due:
+            self.answer_plainly()
         self.settle(now)
 
     def on_sigterm(self, *_: object) -> None:
@@ -852,6 +1167,8 @@ class Keeper:
                 self.ended_ms, self.status, self.usage = now_ms(), status, usage
                 self.timeout_at = None
                 self.close_stdin()
+                if self.terminal:
+                    self.terminal.close_slave()
                 self.rung_at = None  # `settle` goes on with what is left of the tree
                 failpoint("after_exit_seen")
 
@@ -894,6 +1211,9 @@ class Keeper:
     # -- output
 
     def on_output(self, fd: int) -> None:
+        if self.pipes[fd] == PTY:
+            self.on_screen(fd)
+            return
         try:
             data = posix.read(fd, READ_SIZE)
         except BlockingIOError:
@@ -905,6 +1225,33 @@ class Keeper:
         else:
             self.close_pipe(fd)
         self.announce()
+
+    def on_screen(self, fd: int) -> None:
+        """What the program wrote to its terminal; EIO says that nobody has it open any more."""
+        parts, ended = [], False
+        try:
+            for _ in range(PTY_READS):
+                part = posix.read(fd, READ_SIZE)
+                if not part:
+                    ended = True
+                    break
+                parts.append(part)
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended = True
+        data = b"".join(parts)
+        if data:
+            offset = self.spool.end
+            self.spool.append(PTY, data)
+            self.fresh = (offset, data)
+            assert self.terminal is not None
+            if self.terminal.queries.look(offset, data):
+                self.ask()
+        if ended:
+            self.close_pipe(fd)
+        self.announce()
+        self.fresh = None
 
     def drain_present(self) -> None:
         """Read what is in the pipes now, without waiting for their end or for one who never stops writing."""
@@ -941,7 +1288,10 @@ class Keeper:
         if connection.wait is None:
             return
         final = self.output_has_ended()
-        if final or self.spool.end > connection.wait:
+        if connection.pushed and self.fresh and self.fresh[0] == connection.wait:
+            connection.wait = None
+            self.send_raw(connection, DATA, _struct.pack("!Q", self.fresh[0]) + self.fresh[1])
+        elif final or self.spool.end > connection.wait:
             connection.wait = None
             self.send_raw(connection, GREW, _struct.pack("!QB", self.spool.end, final))
 
@@ -967,7 +1317,11 @@ class Keeper:
                 first.written += posix.write(fd, first.data[first.written :])
                 if first.written == len(first.data):
                     self.inputs.pop(0)
-                    self.done(first.connection, first.request, {"written": first.written})
+                    unread = self.terminal.unread() if self.terminal else 0
+                    if first.connection is not None:
+                        self.done(
+                            first.connection, first.request, {"written": first.written, "unread": unread}
+                        )
         except BlockingIOError:
             return
         except OSError:
@@ -996,7 +1350,9 @@ class Keeper:
             posix.close(self.stdin_file)
             self.stdin_file = -1
         for waiting in self.inputs:
-            self.refuse(waiting.connection, waiting.request, "ended", "the program no longer reads its input")
+            if waiting.connection is not None:
+                message = "the program no longer reads its input"
+                self.refuse(waiting.connection, waiting.request, "ended", message)
         self.inputs = []
 
     # -- the stop ladder
@@ -1032,6 +1388,8 @@ class Keeper:
             self.rung, self.rung_at = "terminate", now + self.terminate_ms / 1000
             self.signal_group(SIGTERM)
             self.signal_members(SIGTERM, outside_group=True)
+            if self.terminal:  # as when its window is closed: an interactive shell ignores SIGTERM
+                self.signal_group(_signal.SIGHUP)
         elif self.rung != "kill":
             self.rung, self.rung_at, self.kill_began = "kill", now, now
             self.kill_pass(now)
@@ -1072,9 +1430,14 @@ class Keeper:
 
     def signal_group(self, number: int) -> None:
         """To the program's own group; it leads its session, so the group is its own while it lives."""
-        signal_quietly(posix.killpg, self.pid, number)
-        if number != SIGKILL:
-            signal_quietly(posix.killpg, self.pid, SIGCONT)  # a stopped process must hear it too
+        groups = [self.pid]
+        front = self.terminal.interrupt_group() if self.terminal else 0
+        if front and front != self.pid and any(m.group == front for m in descendants(self.me)):
+            groups.append(front)  # the job that a shell in the terminal is running
+        for group in groups:
+            signal_quietly(posix.killpg, group, number)
+            if number != SIGKILL:
+                signal_quietly(posix.killpg, group, SIGCONT)  # a stopped process must hear it too
 
     def signal_members(self, number: int, outside_group: bool = False) -> "list[Member]":
         members = [m for m in descendants(self.me) if not outside_group or m.group != self.pid]
@@ -1221,6 +1584,12 @@ class Keeper:
             self.unwatch(fd)
             connection.socket.close()
             self.inputs = [i for i in self.inputs if i.connection is not connection or i.written]
+            if connection.viewer is not None:
+                connection.viewer = None
+                self.negotiate()
+            if connection.responds:
+                connection.responds = False
+                self.ask()
 
     def send_raw(self, connection: Connection, kind: int, payload: bytes) -> None:
         if connection.socket.fileno() < 0:
@@ -1248,6 +1617,7 @@ class Keeper:
             spoolEnd=self.spool.end,
             dropped=self.spool.dropped,
             outputEnded=self.output_has_ended(),
+            terminal=self.terminal_state() if self.terminal else None,
             exit=self.exit,
             durable=self.durable,
         )
@@ -1257,10 +1627,10 @@ class Keeper:
     def answer(self, connection: Connection, kind: int, payload: bytes) -> None:
         request = 0
         try:
-            if kind in (HOLD, WAIT):
+            if kind in (HOLD, WAIT, WATCH):
                 (offset,) = _struct.unpack("!Q", payload)
-                if kind == WAIT:
-                    connection.wait = offset
+                if kind != HOLD:
+                    connection.wait, connection.pushed = offset, kind == WATCH
                     self.announce_to(connection)
                 else:
                     connection.hold, connection.hold_until = offset, None
@@ -1271,8 +1641,19 @@ class Keeper:
                 (request,) = _struct.unpack_from("!I", payload)
                 self.take_input(connection, request, payload[4:])
                 return
+            if kind == TYPE:
+                request, automatic = _struct.unpack_from("!IB", payload)
+                self.take_keys(connection, request, payload[5:], bool(automatic))
+                return
+            if kind == ANSWER:
+                self.take_answer(connection, _struct.unpack_from("!Q", payload)[0], payload[8:])
+                return
             asked = loads(payload)
             request = asked["id"]
+            attached = self.of_connection.get(kind)
+            if attached is not None:
+                self.done(connection, request, attached(self, connection, asked))
+                return
             handler = self.requests.get(kind)
             if handler is None:
                 raise Refusal("unsupported", "keeper version %d does not know request %d" % (VERSION, kind))
@@ -1299,6 +1680,9 @@ class Keeper:
         return {"written": None}
 
     def do_close_stdin(self, _: "dict[str, Any]") -> "dict[str, Any]":
+        if self.terminal:
+            self.push_input(self.terminal.special(termios.VEOF))
+            return {}
         self.closing_stdin = True
         if self.stdin_fd >= 0:
             self.poll.modify(self.stdin_fd, select.POLLOUT)
@@ -1331,6 +1715,152 @@ class Keeper:
         self.durable = True
         return {}
 
+    # -- the terminal
+
+    def require_terminal(self) -> Terminal:
+        if self.terminal is None:
+            raise Refusal("no_terminal", "this agent runs on pipes and has no terminal")
+        return self.terminal
+
+    def push_input(self, data: bytes) -> None:
+        """Put bytes that nobody waits for behind the input that is on its way."""
+        if data and self.stdin_fd >= 0:
+            self.inputs.append(Input(None, 0, data))
+            self.poll.modify(self.stdin_fd, select.POLLOUT)
+
+    def take_keys(self, connection: Connection, request: int, data: bytes, automatic: bool) -> None:
+        terminal = self.require_terminal()
+        viewer = connection.viewer
+        canonical, _, signals = terminal.settings()
+        if automatic:
+            wait = terminal.free_in_ms()
+            if wait:
+                raise Refusal("typing", "%d %s is typing into the terminal" % (wait, terminal.typed_by))
+            if canonical and any(len(line) > MAX_CANON for line in data.splitlines()):
+                message = "a line of more than %d bytes would be cut by the terminal" % MAX_CANON
+                raise Refusal("failed", message)
+        elif viewer is None or viewer.read_only:
+            raise Refusal("read_only", "this viewer may only look")
+        else:
+            terminal.typed(viewer.name, data)
+            viewer.active = time.monotonic()
+            self.negotiate()
+            if signals and self.inputs and data == terminal.special(termios.VINTR):
+                # It would wait behind what the program does not read; a real terminal throws that away.
+                for waiting in [i for i in self.inputs if i.connection is connection]:
+                    self.inputs.remove(waiting)
+                    self.done(connection, waiting.request, {"written": waiting.written, "unread": 0})
+                signal_quietly(posix.killpg, terminal.interrupt_group() or self.pid, SIGINT)
+                self.done(connection, request, {"written": len(data), "unread": 0})
+                return
+        self.take_input(connection, request, data)
+
+    def negotiate(self) -> None:
+        """Give the terminal the size that its viewers agree on by the rule of the spec."""
+        viewers = [c.viewer for c in self.connections.values() if c.viewer and not c.viewer.read_only]
+        if not viewers or self.terminal is None:
+            return
+        if self.spec.get("sizing") == "smallest":
+            self.give_size(min(v.rows for v in viewers), min(v.columns for v in viewers))
+        else:
+            last = max(viewers, key=lambda viewer: viewer.active)
+            self.give_size(last.rows, last.columns)
+
+    def give_size(self, rows: int, columns: int) -> None:
+        if self.terminal and self.alive and self.terminal.resize(rows, columns, self.spool.end):
+            for connection in list(self.connections.values()):
+                if connection.viewer is not None:
+                    self.send_raw(connection, SIZED, _struct.pack("!QHH", self.spool.end, rows, columns))
+
+    def do_attach(self, connection: Connection, asked: "dict[str, Any]") -> "dict[str, Any]":
+        terminal = self.require_terminal()
+        if not self.alive:
+            raise Refusal("ended", "the program has ended")
+        connection.viewer = Viewer(asked)
+        self.negotiate()
+        return {"rows": terminal.rows, "columns": terminal.columns, "spoolEnd": self.spool.end}
+
+    def do_resize(self, connection: Connection, asked: "dict[str, Any]") -> "dict[str, Any]":
+        """Of the viewer's own terminal; from one who does not look, of the program's."""
+        terminal = self.require_terminal()
+        rows, columns = checked_size(asked)
+        if not self.alive:
+            raise Refusal("ended", "the program has ended")
+        if connection.viewer is not None:
+            connection.viewer.rows, connection.viewer.columns = rows, columns
+            connection.viewer.active = time.monotonic()
+            self.negotiate()
+        else:
+            self.give_size(rows, columns)
+            self.negotiate()
+        return {"rows": terminal.rows, "columns": terminal.columns}
+
+    def terminal_state(self) -> "dict[str, Any]":
+        terminal = self.require_terminal()
+        canonical, echo, _ = terminal.settings()
+        viewers = [c.viewer for c in self.connections.values() if c.viewer]
+        return {
+            "rows": terminal.rows,
+            "columns": terminal.columns,
+            "canonical": canonical,
+            "echo": echo,
+            "unread": terminal.unread(),
+            "viewers": [
+                {"name": v.name, "rows": v.rows, "columns": v.columns, "readOnly": v.read_only}
+                for v in viewers
+            ],
+            "typing": terminal.typed_by if terminal.free_in_ms() else "",
+            "freeInMs": terminal.free_in_ms(),
+        }
+
+    def do_terminal(self, _: Connection, asked: "dict[str, Any]") -> "dict[str, Any]":
+        state = self.terminal_state()
+        if not self.alive:
+            raise Refusal("ended", "the program has ended")
+        return state
+
+    # -- terminal queries: answered once, by one party
+
+    def responder(self) -> "Connection | None":
+        return next((c for c in self.connections.values() if c.responds), None)
+
+    def answer_due(self) -> "float | None":
+        return self.terminal.queries.due if self.terminal else None
+
+    def ask(self) -> None:
+        """Hand all that is unanswered to one who emulates the terminal."""
+        queries = self.terminal.queries if self.terminal else None
+        if queries is None or not queries.asked:
+            return
+        responder = self.responder()
+        if queries.due is None or responder is not None:
+            queries.due = time.monotonic() + (ANSWER_S if responder is not None else NOBODY_S)
+        if responder is not None:
+            self.send_raw(responder, ASKED, _struct.pack("!QQ", queries.asked[0][0], queries.asked[-1][1]))
+
+    def do_respond(self, connection: Connection, _: "dict[str, Any]") -> "dict[str, Any]":
+        self.require_terminal()
+        first = self.responder() is None
+        connection.responds = True
+        if first:
+            self.ask()
+        return {}
+
+    def take_answer(self, connection: Connection, upto: int, data: bytes) -> None:
+        """Of the present responder only, and only to what is still open: nothing is answered twice."""
+        if self.terminal and connection is self.responder() and self.terminal.queries.answered(upto):
+            self.push_input(data)
+
+    def answer_plainly(self) -> None:
+        assert self.terminal is not None
+        self.push_input(self.terminal.queries.plain_answers())
+
+    of_connection: "dict[int, Callable[[Keeper, Connection, dict[str, Any]], dict[str, Any]]]" = {
+        ATTACH: do_attach,
+        RESIZE: do_resize,
+        RESPOND: do_respond,
+        TERMINAL: do_terminal,
+    }
     requests: "dict[int, Callable[[Keeper, dict[str, Any]], dict[str, Any]]]" = {
         STATUS: do_status,
         CANCEL_INPUT: do_cancel_input,

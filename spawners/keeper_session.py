@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from spawners import _os
 from spawners.directory import AgentDirectory, exit_from_json
-from spawners.errors import SessionBusy, SessionEnded, SessionLost, SpawnerError
-from spawners.frames import MAX_INPUT, Kind
+from spawners.errors import (
+    NoTerminal,
+    SessionBusy,
+    SessionEnded,
+    SessionLost,
+    SessionTyping,
+    SpawnerError,
+)
+from spawners.frames import MAX_INPUT, MAX_PASTE, Kind
 from spawners.growth import Growth
-from spawners.launch import Chunk, Exit, Gap, Identity, SessionRef
+from spawners.launch import (
+    Chunk,
+    Exit,
+    Gap,
+    Identity,
+    Resized,
+    SessionRef,
+    Size,
+    TerminalState,
+    Typed,
+    Viewer,
+)
 from spawners.line import Line, LineLost, Refused
 from spawners.recovery import find, signal_keeper
+from spawners.sizes import Sizes
 from spawners.spool import Spool
 
 __all__ = ["KeeperSession"]
+
+Responder = Callable[[Line, int, int], None]
+"""Called with the line to answer over, and the range of output that asks something."""
 
 LEFTOVERS_S = 15.0
 """A keeper gives up killing after ten."""
@@ -34,6 +56,7 @@ class KeeperSession:
         self._line: Line | None = None
         self._mending: asyncio.Task[None] | None = None
         self._detached = False
+        self._responder: Responder | None = None
         self._growth = Growth()
         self._spool = Spool(ref.directory)
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -78,8 +101,8 @@ class KeeperSession:
     async def wait(self) -> Exit:
         return await asyncio.shield(self._exit)
 
-    async def output(self, offset: int = 0, *, follow: bool = False) -> AsyncIterator[Chunk | Gap]:
-        follower = object()
+    async def output(self, offset: int = 0, *, follow: bool = False) -> AsyncIterator[Chunk | Gap | Resized]:
+        follower, sizes = object(), Sizes(self._ref.directory, offset)
         if follow:
             self._growth.hold(follower, offset)
         try:
@@ -88,7 +111,7 @@ class KeeperSession:
                 pieces = self._spool.read(offset)
                 if not pieces and known > offset:
                     pieces = [Gap(offset, known)]
-                for piece in pieces:
+                for piece in sizes.merged(pieces):
                     yield piece
                     offset = piece.end
                 if pieces and follow:
@@ -124,6 +147,40 @@ class KeeperSession:
 
     async def close_stdin(self) -> None:
         await self._ask(Kind.CLOSE_STDIN)
+
+    async def type(self, data: bytes, *, timeout_s: float = 10.0) -> Typed:
+        if len(data) > MAX_PASTE:
+            raise SpawnerError(f"{len(data)} bytes cannot be typed in one piece; at most {MAX_PASTE} can")
+        line = await self._reach()
+        try:
+            written, unread = await line.send_keys(data, timeout_s, automatic=True)
+        except Refused as refused:
+            raise _explained(refused) from refused
+        except LineLost as lost:
+            if self._exit.done():
+                raise SessionEnded("the program has ended") from lost
+            raise SessionBusy("the keeper went away meanwhile; how much was typed is unknown") from lost
+        if written < len(data):
+            raise SessionBusy(f"the agent did not read its input within {timeout_s} s", written)
+        return Typed(written, unread)
+
+    async def terminal(self) -> TerminalState:
+        state = await self._ask(Kind.TERMINAL)
+        return TerminalState(
+            size=Size(state["rows"], state["columns"]),
+            canonical=state["canonical"],
+            echo=state["echo"],
+            unread=state["unread"],
+            viewers=tuple(
+                Viewer(item["name"], Size(item["rows"], item["columns"]), item["readOnly"])
+                for item in state["viewers"]
+            ),
+            typing=state["typing"],
+            free_in_ms=state["freeInMs"],
+        )
+
+    async def resize(self, size: Size) -> None:
+        await self._ask(Kind.RESIZE, rows=size.rows, columns=size.columns)
 
     async def signal(self, number: int) -> None:
         await self._ask(Kind.SIGNAL, number=int(number))
@@ -181,6 +238,16 @@ class KeeperSession:
     def on_grew(self, end: int, final: bool) -> None:
         self._growth.reached(end, final)
 
+    def on_data(self, offset: int, data: bytes) -> None:
+        """Never asked for: this line reads the files."""
+
+    def on_sized(self, rows: int, columns: int) -> None:
+        """Said to viewers only."""
+
+    def on_asked(self, first: int, upto: int) -> None:
+        if self._line is not None and self._responder is not None:
+            self._responder(self._line, first, upto)
+
     def on_exit(self, record: dict[str, Any]) -> None:
         if not self._exit.done():
             self._exit.set_result(exit_from_json(record))
@@ -200,6 +267,14 @@ class KeeperSession:
         self._growth.reached(hello["spoolEnd"], hello["outputEnded"])
         self._growth.connect(line)
         line.own(self)
+        if self._responder is not None and hello.get("terminal") and hello["exit"] is None:
+            line.tell(Kind.RESPOND)
+
+    def respond(self, responder: Responder) -> None:
+        """Have `responder` answer what the program asks its terminal, over this and every later line."""
+        self._responder = responder
+        if self._line is not None:
+            self._line.tell(Kind.RESPOND)
 
     def _finish(self, record: Exit) -> None:
         if not self._exit.done():
@@ -248,9 +323,21 @@ class KeeperSession:
             except LineLost:
                 await asyncio.sleep(0)  # `on_lost` comes next and starts the mending
             except Refused as refused:
-                raise SpawnerError(str(refused)) from refused
+                raise _explained(refused) from refused
             except TimeoutError as error:
                 raise SpawnerError(f"the keeper of {self._ref.agent_id} does not answer") from error
+
+
+def _explained(refused: Refused) -> SpawnerError:
+    text = str(refused)
+    if refused.code == "typing":
+        wait_ms, _, words = text.partition(" ")
+        return SessionTyping(words, int(wait_ms))
+    if refused.code == "no_terminal":
+        return NoTerminal(text)
+    if refused.code in ("busy", "no_stdin"):
+        return SessionBusy(text)
+    return SpawnerError(text)
 
 
 def _identity(hello: dict[str, Any]) -> Identity:

@@ -12,10 +12,15 @@ from spawners.frames import (
     Decoder,
     FrameError,
     Kind,
+    decode_asked,
+    decode_data,
     decode_grew,
     decode_json,
+    decode_sized,
+    encode_answer,
     encode_input,
     encode_json,
+    encode_keys,
     encode_offset,
 )
 
@@ -30,7 +35,10 @@ class LineLost(SpawnerError):
 
 
 class Refused(SpawnerError):
-    """The keeper refused a request; `code` is `busy`, `no_stdin`, `failed` or `unsupported`."""
+    """The keeper refused a request.
+
+    `code` is `busy`, `no_stdin`, `no_terminal`, `read_only`, `typing`, `failed` or `unsupported`.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -42,6 +50,9 @@ class LineOwner(Protocol):
 
     def on_hello(self, hello: dict[str, Any]) -> None: ...
     def on_grew(self, end: int, final: bool) -> None: ...
+    def on_data(self, offset: int, data: bytes) -> None: ...
+    def on_sized(self, rows: int, columns: int) -> None: ...
+    def on_asked(self, first: int, upto: int) -> None: ...
     def on_exit(self, record: dict[str, Any]) -> None: ...
     def on_lost(self) -> None: ...
 
@@ -117,8 +128,14 @@ class Line(asyncio.Protocol):
             self._settle(kind, decode_json(payload))
         elif self.owner is None:
             self._early.append((kind, payload))
+        elif kind == Kind.DATA:
+            self.owner.on_data(*decode_data(payload))
         elif kind == Kind.GREW:
             self.owner.on_grew(*decode_grew(payload))
+        elif kind == Kind.SIZED:
+            self.owner.on_sized(*decode_sized(payload)[1:])
+        elif kind == Kind.ASKED:
+            self.owner.on_asked(*decode_asked(payload))
         elif kind == Kind.EXIT:
             self.owner.on_exit(decode_json(payload))
         elif kind == Kind.HELLO:
@@ -145,14 +162,31 @@ class Line(asyncio.Protocol):
     async def send_input(self, data: bytes, timeout_s: float) -> int:
         """Put one piece into the program's input; returns how many bytes of it went in in time."""
         number = next(self._ids)
+        return (await self._put(number, encode_input(number, data), len(data), timeout_s))[0]
+
+    async def send_keys(self, data: bytes, timeout_s: float | None, *, automatic: bool) -> tuple[int, int]:
+        """Put one piece into the program's terminal, of a person or not.
+
+        Returns how many bytes went in in time (always all without a `timeout_s`), and how many of its
+        input the program had not read by then.
+        """
+        number = next(self._ids)
+        return await self._put(number, encode_keys(number, data, automatic=automatic), len(data), timeout_s)
+
+    async def _put(self, number: int, frame: bytes, size: int, timeout_s: float | None) -> tuple[int, int]:
         try:
-            await self._ask(number, encode_input(number, data), timeout_s)
+            answer = await self._ask(number, frame, timeout_s)
         except TimeoutError:
             answer = await self.request(Kind.CANCEL_INPUT, input=number)
-            return len(data) if answer["written"] is None else int(answer["written"])
-        return len(data)
+        written = answer["written"]
+        return size if written is None else int(written), int(answer.get("unread", 0))
 
-    async def _ask(self, number: int, frame: bytes, timeout_s: float) -> dict[str, Any]:
+    def answer(self, upto: int, data: bytes) -> None:
+        """What the terminal answers to what it was asked up to `upto`; dropped if the line is down."""
+        if self._transport is not None:
+            self._transport.write(encode_answer(upto, data))
+
+    async def _ask(self, number: int, frame: bytes, timeout_s: float | None) -> dict[str, Any]:
         if self._transport is None:
             raise LineLost("the keeper closed the connection")
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -163,8 +197,13 @@ class Line(asyncio.Protocol):
         finally:
             self._answers.pop(number, None)
 
+    def tell(self, kind: Kind) -> None:
+        """A request whose answer nobody needs; dropped if the line is down."""
+        if self._transport is not None:
+            self._transport.write(encode_json(kind, {"id": next(self._ids)}))
+
     def tell_offset(self, kind: Kind, offset: int) -> None:
-        """WAIT or HOLD; dropped if the line is down (its owner tells again when it is up)."""
+        """WAIT, WATCH or HOLD; dropped if the line is down (its owner tells again when it is up)."""
         if self._transport is not None:
             self._transport.write(encode_offset(kind, offset))
 

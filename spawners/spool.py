@@ -66,6 +66,20 @@ class Spool:
             return []
         return sorted(int(name[6:]) for name in names if name.startswith("spool.") and name[6:].isdigit())
 
+    def prelude(self) -> bytes:
+        """What sets a terminal to the modes it was in before the first stored byte; usually empty."""
+        starts = self._starts()
+        try:
+            with open(f"{self._directory}/prelude.{starts[0] if starts else 0}", "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    @property
+    def start(self) -> int:
+        """The offset of the first stored byte; 0 if there is none."""
+        return min(self._starts(), default=0)
+
     @property
     def end(self) -> int:
         """The offset behind the last stored byte."""

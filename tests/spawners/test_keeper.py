@@ -137,7 +137,7 @@ async def test_garbage_costs_only_the_one_who_sends_it(spawner: KeeperSpawner, s
             while await asyncio.to_thread(viewer.recv, 65536):
                 pass  # HELLO, then the end
     with connect(session.ref) as viewer:
-        viewer.sendall(frames.encode_json(Kind(48), {"id": 5}))
+        viewer.sendall(frames.encode_json(Kind.STATUS, {"id": 5}).replace(b"\x20{", b"\x3f{"))
         refusal = json.loads(await asyncio.to_thread(receive, viewer, Kind.REFUSED))
 
     assert (refusal["id"], refusal["code"]) == (5, "unsupported")
@@ -228,9 +228,12 @@ async def test_a_socket_path_that_is_too_long_is_refused_early(tmp_path: Path, s
     assert made.refs() == []
 
 
-async def test_a_terminal_is_refused_early(spawner: KeeperSpawner, scripted: Scripted) -> None:
-    with pytest.raises(SpawnFailed, match="headless"):
-        await spawner.spawn(scripted("sleep", size=Size()))
+@pytest.mark.parametrize("size", [Size(0, 80), Size(24, 1001)])
+async def test_an_impossible_size_is_refused_early(
+    spawner: KeeperSpawner, scripted: Scripted, size: Size
+) -> None:
+    with pytest.raises(SpawnFailed, match="1 to 1000"):
+        await spawner.spawn(scripted("sleep", size=size))
 
 
 async def test_what_lies_on_disk_is_only_its_owners_to_read(
