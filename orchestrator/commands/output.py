@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from orchestrator.agents.record import AgentRecord
 from relay.wire.errors import ApiError, Code
-from relay.wire.output import Frame, Kind, gap_frame
+from relay.wire.output import Frame, Kind, gap_frame, size_frame, time_frame
 from relay.wire.queries import OutputQuery
 from spawners.errors import SessionLost
-from spawners.launch import Chunk, Gap
+from spawners.launch import Chunk, Gap, Resized
 from spawners.session import Session
+from spawners.sizes import Sizes
 from spawners.spool import Spool
 
 __all__ = ["frames"]
+
+Item = Chunk | Gap | Resized
+STREAMS = frozenset({Kind.PTY, Kind.STDOUT, Kind.STDERR})
 
 EXIT_S = 1.0
 """The exit record follows the end of the output within milliseconds."""
@@ -28,7 +32,8 @@ def frames(record: AgentRecord, session: Session | None, query: OutputQuery) -> 
 
     `session` is the agent's live one, None if it has ended. The last frame is `END` when the agent
     has ended and everything was sent, else `PAUSE`. While following, an `IDLE` frame is sent
-    whenever nothing else was for 15 s. Raises `ApiError` if the output was deleted.
+    whenever nothing else was for 15 s. A `timed` query also gets the times and the terminal's sizes.
+    Raises `ApiError` if the output was deleted.
     """
     if record.spool_pruned:
         raise ApiError(Code.NOT_FOUND, f"the output of {record.id} was deleted to make room (keep.spools_*)")
@@ -36,8 +41,11 @@ def frames(record: AgentRecord, session: Session | None, query: OutputQuery) -> 
         raise ApiError(Code.INVALID, "offset, limit and tail count bytes and cannot be negative")
     spool = Spool(record.directory)
     offset = spool.tail(query.tail) if query.tail is not None else query.offset
-    source = _stored(spool, offset) if session is None else session.output(offset, follow=query.follow)
-    return _framed(source, offset, query.limit, lambda: _last(session, follow=query.follow))
+    source = (
+        _stored(record.directory, offset) if session is None else session.output(offset, follow=query.follow)
+    )
+    conversion = _Conversion(timed=query.timed)
+    return _framed(source, conversion, offset, query.limit, lambda: _last(session, follow=query.follow))
 
 
 async def _last(session: Session | None, *, follow: bool) -> Kind:
@@ -58,17 +66,41 @@ async def _last(session: Session | None, *, follow: bool) -> Kind:
     return Kind.END
 
 
-async def _stored(spool: Spool, offset: int) -> AsyncIterator[Chunk | Gap]:
-    while items := spool.read(offset):
-        for item in items:
+async def _stored(directory: str, offset: int) -> AsyncIterator[Item]:
+    spool, sizes = Spool(directory), Sizes(directory, offset)
+    while pieces := spool.read(offset):
+        for item in sizes.merged(pieces):
             yield item
             offset = item.end
 
 
+class _Conversion:
+    """Items to frames; `timed` ones with each new time in front of what was written then, and the sizes."""
+
+    def __init__(self, *, timed: bool) -> None:
+        self._timed = timed
+        self._at_ms = 0
+
+    def __call__(self, item: Item) -> Iterator[Frame]:
+        if self._timed and not isinstance(item, Gap) and item.at_ms not in (0, self._at_ms):
+            self._at_ms = item.at_ms
+            yield time_frame(item.offset, item.at_ms)
+        if isinstance(item, Gap):
+            yield gap_frame(item.offset, item.end)
+        elif isinstance(item, Chunk):
+            yield Frame(item.offset, Kind(int(item.stream)), item.data)
+        elif self._timed:
+            yield size_frame(item.offset, item.size.rows, item.size.columns)
+
+
 async def _framed(
-    source: AsyncIterator[Chunk | Gap], offset: int, left: int | None, last: Callable[[], Awaitable[Kind]]
+    source: AsyncIterator[Item],
+    conversion: Callable[[Item], Iterator[Frame]],
+    offset: int,
+    left: int | None,
+    last: Callable[[], Awaitable[Kind]],
 ) -> AsyncIterator[Frame]:
-    pending: asyncio.Task[Chunk | Gap] | None = None
+    pending: asyncio.Task[Item] | None = None
     try:
         while left is None or left > 0:
             pending = pending or asyncio.create_task(_next(source))
@@ -78,15 +110,16 @@ async def _framed(
                 continue
             finished, pending = pending, None
             try:
-                frame = _frame(finished.result())
+                item = finished.result()
             except StopAsyncIteration:
                 yield Frame(offset, await last())
                 return
-            if left is not None and frame.kind is not Kind.GAP:
-                frame = Frame(frame.offset, frame.kind, frame.data[:left])
-                left -= len(frame.data)
-            offset = frame.end
-            yield frame
+            for frame in conversion(item):
+                if left is not None and frame.kind in STREAMS:
+                    frame = Frame(frame.offset, frame.kind, frame.data[:left])  # noqa: PLW2901
+                    left -= len(frame.data)
+                offset = frame.end
+                yield frame
         yield Frame(offset, Kind.PAUSE)
     finally:
         if pending is not None:
@@ -97,11 +130,5 @@ async def _framed(
             await close()
 
 
-async def _next(source: AsyncIterator[Chunk | Gap]) -> Chunk | Gap:
+async def _next(source: AsyncIterator[Item]) -> Item:
     return await anext(source)
-
-
-def _frame(item: Chunk | Gap) -> Frame:
-    if isinstance(item, Gap):
-        return gap_frame(item.offset, item.end)
-    return Frame(item.offset, Kind(int(item.stream)), item.data)
