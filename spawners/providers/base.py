@@ -9,6 +9,7 @@ from typing import Protocol
 
 from spawners.errors import SpawnerError
 from spawners.launch import Stdin
+from spawners.providers.manifest import Manifest
 
 __all__ = [
     "MAX_TEXT",
@@ -72,7 +73,7 @@ class ApprovalMode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a spawn asks of a provider. Either `prompt` or `argv` is given.
+    """What a spawn asks of a provider. Either `prompt` or `argv` is given, or neither in mode `embedded`.
 
     `env` is the environment the program is about to get (`Registry.environment`), PATH included; a
     provider reads it to decide and never changes it. `executable` is the absolute path of the
@@ -188,11 +189,14 @@ class Provider(Protocol):
     def plan(self, ask: Ask) -> Plan:
         """How to start what is asked. Raises `ProviderError`; never weakens what was asked."""
 
+    def manifest(self) -> Manifest | None:
+        """What is known of its interface in a terminal; None: nothing."""
+
     def parse_version(self, text: str) -> str | None:
         """The version in what `version_argv` printed; None if this is not the CLI we know."""
 
     def reader(self) -> Reader:
-        """A new reader for the output of one run."""
+        """A new reader for the output of one headless run."""
 
 
 def clip(text: str) -> str:

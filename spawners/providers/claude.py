@@ -1,4 +1,7 @@
-"""Claude Code, headless: `claude -p` with its JSON event stream. Flags as run with 2.1.197."""
+"""Claude Code: headless as `claude -p` with its JSON event stream, or its own interface in a terminal.
+
+Flags as run with 2.1.197.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import replace
 
 from spawners.launch import Stdin
 from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
-from spawners.providers.headless import HEADLESS, defaults, prompt_bytes, required_executable, value
+from spawners.providers.embedded import MODES, first_prompt
+from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
 from spawners.providers.jsonlines import Event, JsonLines, text_of
+from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Claude", "ClaudeReader"]
 
@@ -18,6 +23,8 @@ APPROVAL = {
     ApprovalMode.GUARDED: ("--permission-mode", "acceptEdits", "--allowedTools", "Bash(git *)"),
     ApprovalMode.OPEN: ("--dangerously-skip-permissions",),
 }
+
+PRINT = ("-p", "--output-format", "stream-json", "--verbose")
 
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -35,26 +42,31 @@ VARIABLES = (
 
 
 class Claude:
-    """The prompt goes in by stdin, so no length, quote or leading dash of it can become a flag."""
+    """Headless the prompt goes in by stdin, so no length, quote or leading dash of it can become a flag.
+
+    In a terminal it is the last argument, behind `--`; folder and key are still the person's to confirm.
+    """
 
     name = "claude"
     binaries: tuple[str, ...] = ("claude",)
     version_argv: tuple[str, ...] = ("--version",)
-    modes: tuple[str, ...] = HEADLESS
+    modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ("CLAUDECODE", "CLAUDE_CODE_*", "CLAUDE_AGENT_SDK_VERSION", "AI_AGENT")
     variables: tuple[str, ...] = VARIABLES
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; among others for `open` as root, which the CLI itself refuses
         unless `IS_SANDBOX=1` says that the machine may be broken."""
-        prompt = prompt_bytes(self.name, ask)
+        prompt = first_prompt(self.name, ask) if ask.mode == "embedded" else prompt_bytes(self.name, ask)
         if ask.approval_mode is ApprovalMode.OPEN and ask.superuser and ask.env.get("IS_SANDBOX") != "1":
             raise ProviderError(
                 "unsupported",
                 "claude refuses the approval mode open as root: run the host as another user, or set "
                 "IS_SANDBOX=1 for this spawn if the machine is a sandbox",
             )
-        argv = [required_executable(self.name, ask), "-p", "--output-format", "stream-json", "--verbose"]
+        argv = [required_executable(self.name, ask)]
+        if ask.mode != "embedded":
+            argv += PRINT
         argv += APPROVAL[ask.approval_mode]
         if ask.model is not None:
             argv += ["--model", value("model", ask.model)]
@@ -62,7 +74,15 @@ class Claude:
             argv += ["--resume", value("session id", ask.resume)]
         elif ask.session_id is not None:
             argv += ["--session-id", value("session id", ask.session_id)]
-        return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=defaults(ask, QUIET))
+        env = defaults(ask, QUIET)
+        if isinstance(prompt, bytes):
+            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env)
+        if prompt is not None:
+            argv += ["--", _no_command(prompt)]
+        return Plan(argv=tuple(argv), env=env)
+
+    def manifest(self) -> Manifest:
+        return load(self.name)
 
     def parse_version(self, text: str) -> str | None:
         """`2.1.197 (Claude Code)` → `2.1.197`."""
@@ -71,6 +91,15 @@ class Claude:
 
     def reader(self) -> ClaudeReader:
         return ClaudeReader()
+
+
+def _no_command(prompt: str) -> str:
+    """`prompt` so that claude cannot take it for one of its subcommands.
+
+    It does so with a single word even behind `--` (`claude -- doctor`, `claude -- update`); a blank
+    after it is not part of what the model is asked.
+    """
+    return prompt if len(prompt.split()) > 1 or prompt != prompt.strip() else prompt + " "
 
 
 class ClaudeReader:

@@ -1,4 +1,4 @@
-"""Codex, headless: `codex exec --json`. Flags as run with 0.169.0."""
+"""Codex: headless as `codex exec --json`, or its own interface in a terminal. Flags as run with 0.169.0."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from spawners.launch import Stdin
 from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
-from spawners.providers.headless import HEADLESS, prompt_bytes, required_executable, value
+from spawners.providers.embedded import MODES, first_prompt
+from spawners.providers.headless import prompt_bytes, required_executable, value
 from spawners.providers.jsonlines import Event, JsonLines, inner, text_of
+from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Codex", "CodexReader"]
 
@@ -17,6 +19,13 @@ APPROVAL = {
     ApprovalMode.READ_ONLY: ("-s", "read-only"),
     ApprovalMode.GUARDED: ("-s", "workspace-write"),
     ApprovalMode.OPEN: ("--dangerously-bypass-approvals-and-sandbox",),
+}
+
+ASKING = {
+    # In a terminal there is a person to ask, where the mode leaves anything to be asked for.
+    ApprovalMode.READ_ONLY: ("-a", "never"),
+    ApprovalMode.GUARDED: ("-a", "on-request"),
+    ApprovalMode.OPEN: (),
 }
 
 QUIET = ("-c", "analytics.enabled=false", "-c", "check_for_update_on_startup=false")
@@ -29,25 +38,30 @@ VARIABLES = (
 
 
 class Codex:
-    """The prompt goes in by stdin (`-`).
+    """Headless the prompt goes in by stdin (`-`), in a terminal as the last argument, behind `--`.
 
-    `--skip-git-repo-check` is always given: codex would else refuse to start outside a git
+    `--skip-git-repo-check` is always given to `exec`: codex would else refuse to start outside a git
     repository, and the folder has been chosen by whoever spawns and allowed by the host. It does
     not trust the folder: codex still ignores the folder's own configuration.
+
+    `--no-daemon` in a terminal: codex would else start a server of its own that outlives it, and with
+    it the session's environment.
     """
 
     name = "codex"
     binaries: tuple[str, ...] = ("codex",)
     version_argv: tuple[str, ...] = ("--version",)
-    modes: tuple[str, ...] = HEADLESS
+    modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ("CODEX_*",)
     variables: tuple[str, ...] = VARIABLES
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; codex chooses its own session ids, so one in the ask is refused."""
-        prompt = prompt_bytes(self.name, ask)
+        prompt = first_prompt(self.name, ask) if ask.mode == "embedded" else prompt_bytes(self.name, ask)
         if ask.session_id is not None:
             raise ProviderError("unsupported", "codex chooses its session id itself; leave it out")
+        if not isinstance(prompt, bytes):
+            return self._embedded(ask, prompt)
         argv = [required_executable(self.name, ask), "exec", "--json", *APPROVAL[ask.approval_mode]]
         argv += ["--skip-git-repo-check", *QUIET]
         if ask.model is not None:
@@ -55,6 +69,20 @@ class Codex:
         if ask.resume is not None:
             argv += ["resume", value("session id", ask.resume)]
         return Plan(argv=(*argv, "-"), stdin=Stdin(prompt))
+
+    def _embedded(self, ask: Ask, prompt: str | None) -> Plan:
+        argv = [required_executable(self.name, ask), "--no-daemon"]
+        argv += [*APPROVAL[ask.approval_mode], *ASKING[ask.approval_mode], *QUIET]
+        if ask.model is not None:
+            argv += ["-m", value("model", ask.model)]
+        if ask.resume is not None:
+            argv += ["resume", value("session id", ask.resume)]
+        if prompt is not None:
+            argv += ["--", prompt]
+        return Plan(argv=tuple(argv))
+
+    def manifest(self) -> Manifest:
+        return load(self.name)
 
     def parse_version(self, text: str) -> str | None:
         """`codex-cli 0.169.0` → `0.169.0`."""

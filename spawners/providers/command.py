@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spawners.launch import Stdin
 from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError
+from spawners.providers.embedded import MODES, check_no_stdin
 
 __all__ = ["PROVIDER", "Command"]
 
@@ -21,20 +22,25 @@ class _NoReader:
 class Command:
     """`argv` is the program. What it may do is not ours to limit, so `read-only` is refused.
 
-    stdin: closed, `ask.stdin` and then end of file, or with `stdin_live` a pipe that stays open.
+    stdin: closed, `ask.stdin` and then end of file, or with `stdin_live` a pipe that stays open; in mode
+    `embedded` it is the terminal.
     """
 
     name = "command"
     binaries: tuple[str, ...] = ()
     version_argv: tuple[str, ...] = ("--version",)
-    modes: tuple[str, ...] = ("headless",)
+    modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`: no argv, an empty program name, a NUL, a prompt, or `read-only`."""
         if ask.mode not in self.modes:
-            raise ProviderError("unsupported", f"command cannot run in mode {ask.mode}; use headless")
+            raise ProviderError(
+                "unsupported", f"command cannot run in mode {ask.mode}; use headless or embedded"
+            )
+        if ask.mode == "embedded":
+            check_no_stdin(ask)
         if ask.prompt is not None:
             raise ProviderError(
                 "invalid", "the provider command takes argv, not a prompt: put the program after `--`"
@@ -51,6 +57,9 @@ class Command:
             if value is not None:
                 raise ProviderError("invalid", f"the provider command has no {option}; leave it out")
         return Plan(argv=ask.argv, stdin=Stdin(ask.stdin or b"", live=ask.stdin_live))
+
+    def manifest(self) -> None:
+        return None
 
     def parse_version(self, text: str) -> str | None:
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["Names", "without"]
+__all__ = ["TERMINAL", "Names", "without"]
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -20,10 +20,14 @@ TERMINAL_MARKS = _names(
     TERM TERM_PROGRAM TERM_PROGRAM_VERSION TERM_SESSION_ID COLORTERM COLUMNS LINES SSH_TTY WINDOWID
     TMUX TMUX_* STY ZELLIJ ZELLIJ_* KITTY_* WEZTERM_* VTE_* ITERM_* LC_TERMINAL LC_TERMINAL_VERSION
     ALACRITTY_* GHOSTTY_* KONSOLE_* GNOME_TERMINAL_* TERMINATOR_* TILIX_ID XTERM_* WT_SESSION
-    WT_PROFILE_ID ConEmu* VSCODE_*
+    WT_PROFILE_ID ConEmu* VSCODE_* TERMINAL_EMULATOR TERM_FEATURES TERMCAP COLORFGBG WARP_* RIO_*
+    TABBY_* GUAKE_TAB_UUID TERMINOLOGY HYPER DTACH_* ABDUCO_SESSION INSIDE_EMACS NVIM VIM VIMRUNTIME
     """
 )
-"""Set by terminal emulators and multiplexers for what runs in them."""
+"""Set by terminal emulators, multiplexers and editors for what runs in them."""
+
+TERMINAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+"""What every agent with a terminal is told of it: ours emulates that, whoever looks at it."""
 
 SHELL_MARKS = _names("PWD OLDPWD SHLVL _ PS1 PROMPT_COMMAND VIRTUAL_ENV VIRTUAL_ENV_PROMPT")
 """State of the shell or the Python environment that the daemon happened to be started from."""

@@ -1,4 +1,7 @@
-"""Gemini CLI, headless: stdin with `-o stream-json`. Flags as run with 0.61.0."""
+"""Gemini CLI: headless by stdin with `-o stream-json`, or its own interface in a terminal.
+
+Flags as run with 0.61.0.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from dataclasses import replace
 
 from spawners.launch import Stdin
 from spawners.providers.base import MAX_TEXT, ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
-from spawners.providers.headless import HEADLESS, defaults, prompt_bytes, required_executable, value
+from spawners.providers.embedded import MODES, first_prompt
+from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
 from spawners.providers.jsonlines import Event, JsonLines, inner, text_of
+from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Gemini", "GeminiReader"]
 
@@ -46,29 +51,32 @@ VARIABLES = (
 
 
 class Gemini:
-    """The prompt goes in by stdin.
+    """Headless the prompt goes in by stdin, in a terminal as the value of `--prompt-interactive=`.
 
     `--skip-trust` is always given: gemini would else exit with 55 in any folder that nobody has
-    trusted in its TUI. It means that the folder's own `.gemini` settings count, as they do for
+    trusted in its TUI, and the TUI ends as soon as somebody does (it wants its launcher to start it
+    again, which we do without). It means that the folder's own `.gemini` settings count, as they do for
     claude; which folders agents may be started in is the host's policy.
     """
 
     name = "gemini"
     binaries: tuple[str, ...] = ("gemini",)
     version_argv: tuple[str, ...] = ("--version",)
-    modes: tuple[str, ...] = HEADLESS
+    modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ("GEMINI_CLI", "GEMINI_CLI_*")
     variables: tuple[str, ...] = VARIABLES
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; among others for a prompt that gemini would cut."""
-        prompt = prompt_bytes(self.name, ask)
-        if len(prompt) > MAX_STDIN:
-            raise ProviderError(
-                "unsupported", f"gemini reads no more than {MAX_STDIN} bytes of prompt; shorten it"
-            )
-        argv = [required_executable(self.name, ask), "-o", "stream-json", "--skip-trust"]
-        argv += APPROVAL[ask.approval_mode]
+        prompt = first_prompt(self.name, ask) if ask.mode == "embedded" else prompt_bytes(self.name, ask)
+        argv = [required_executable(self.name, ask)]
+        if isinstance(prompt, bytes):
+            if len(prompt) > MAX_STDIN:
+                raise ProviderError(
+                    "unsupported", f"gemini reads no more than {MAX_STDIN} bytes of prompt; shorten it"
+                )
+            argv += ["-o", "stream-json"]
+        argv += ["--skip-trust", *APPROVAL[ask.approval_mode]]
         files: dict[str, bytes] = {}
         if ask.approval_mode is ApprovalMode.GUARDED:
             files[POLICY_FILE] = GUARDED_POLICY
@@ -80,7 +88,14 @@ class Gemini:
         elif ask.session_id is not None:
             argv += ["--session-id", value("session id", ask.session_id)]
         env = ENVIRONMENT | defaults(ask, QUIET)
-        return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, files=files)
+        if isinstance(prompt, bytes):
+            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, files=files)
+        if prompt is not None:
+            argv.append(f"--prompt-interactive={prompt}")
+        return Plan(argv=tuple(argv), env=env, files=files)
+
+    def manifest(self) -> Manifest:
+        return load(self.name)
 
     def parse_version(self, text: str) -> str | None:
         """`0.61.0`, on a line of its own."""

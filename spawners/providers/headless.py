@@ -1,4 +1,4 @@
-"""What the headless CLIs have in common: the checks on an ask, before any flag is chosen."""
+"""What the CLIs have in common without a terminal: the checks on an ask, before any flag is chosen."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ from collections.abc import Mapping
 
 from spawners.providers.base import Ask, ProviderError
 
-__all__ = ["HEADLESS", "defaults", "prompt_bytes", "required_executable", "value"]
-
-HEADLESS = ("headless",)
-"""Modes of a CLI that has only its headless form here yet."""
+__all__ = ["check_prompt", "defaults", "prompt_bytes", "required_executable", "value"]
 
 
 def prompt_bytes(name: str, ask: Ask) -> bytes:
     """The prompt as the exact bytes for stdin.
 
-    Raises `ProviderError`: another mode, argv or stdin given, no prompt, a blank one (the CLIs
-    refuse it), a NUL or a lone surrogate (which no CLI would get unchanged).
+    Raises `ProviderError`: another mode, argv or stdin given, no prompt, or what `check_prompt` refuses.
     """
-    if ask.mode not in HEADLESS:
-        raise ProviderError("unsupported", f"{name} cannot run in mode {ask.mode} yet; use headless")
+    if ask.mode != "headless":
+        raise ProviderError(
+            "unsupported", f"{name} cannot run in mode {ask.mode} yet; use headless or embedded"
+        )
     if ask.argv is not None:
         raise ProviderError("invalid", f"{name} takes a prompt, not argv; use the provider command for argv")
     if ask.stdin is not None or ask.stdin_live:
         raise ProviderError("invalid", f"{name} reads its prompt from stdin; leave stdin out")
-    if ask.prompt is None or not ask.prompt.strip():
+    if ask.prompt is None:
         raise ProviderError("invalid", f"{name} needs a prompt that is not blank")
-    if "\0" in ask.prompt:
+    return check_prompt(name, ask.prompt)
+
+
+def check_prompt(name: str, prompt: str) -> bytes:
+    """`prompt` in UTF-8.
+
+    Raises `ProviderError` for a blank one (the CLIs refuse it), a NUL or a lone surrogate (which no
+    CLI would get unchanged).
+    """
+    if not prompt.strip():
+        raise ProviderError("invalid", f"{name} needs a prompt that is not blank")
+    if "\0" in prompt:
         raise ProviderError("invalid", "the prompt holds a NUL character; take it out")
     try:
-        return ask.prompt.encode()
+        return prompt.encode()
     except UnicodeEncodeError as error:
         raise ProviderError(
             "invalid", f"the prompt is not valid Unicode at character {error.start}"

@@ -133,9 +133,9 @@ def test_providers_shows_each_with_its_version(muster: Muster) -> None:
     until(lambda: all(info["version"] for info in listed().values()), "the versions")
 
     assert {name: info["modes"] for name, info in listed().items()} == {
-        "claude": ["headless"],
-        "codex": ["headless"],
-        "gemini": ["headless"],
+        "claude": ["headless", "embedded"],
+        "codex": ["headless", "embedded"],
+        "gemini": ["headless", "embedded"],
     }
 
 

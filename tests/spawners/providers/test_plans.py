@@ -195,7 +195,9 @@ def test_a_command_reads_nothing_bytes_or_a_live_pipe(stdin: bytes | None, live:
         (replace(command("a"), argv=None), "invalid"),
         (replace(command("a"), prompt="x"), "invalid"),
         (replace(command("a"), model="x"), "invalid"),
-        (replace(command("a"), mode="embedded"), "unsupported"),
+        (replace(command("a"), mode="terminal"), "unsupported"),
+        (replace(command("a"), mode="embedded", stdin=b""), "invalid"),
+        (replace(command("a"), mode="embedded", stdin_live=True), "invalid"),
         (replace(command("a"), approval_mode=ApprovalMode.READ_ONLY), "unsupported"),
     ],
 )
@@ -253,7 +255,8 @@ HOST = {
 
 
 MARKS = """
-TMUX TMUX_PANE STY KITTY_WINDOW_ID WEZTERM_PANE VTE_VERSION TERM SHLVL VIRTUAL_ENV CLAUDECODE AI_AGENT
+TMUX TMUX_PANE STY KITTY_WINDOW_ID WEZTERM_PANE VTE_VERSION TERM COLORTERM LINES COLUMNS TERM_PROGRAM
+COLORFGBG TERMINAL_EMULATOR INSIDE_EMACS NVIM SHLVL VIRTUAL_ENV CLAUDECODE AI_AGENT
 CLAUDE_CODE_SESSION_ID CLAUDE_CODE_ENTRYPOINT CODEX_THREAD_ID CODEX_CI GEMINI_CLI GEMINI_CLI_NO_RELAUNCH
 OPENCODE_PID MUSTER_AGENT_TOKEN MUSTER_HOME
 """

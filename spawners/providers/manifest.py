@@ -1,0 +1,118 @@
+"""What is known of a CLI's interface in a terminal, as versioned data: how to submit, how to tell its state.
+
+The data stands in `manifests/NAME.toml`. A rule holds if all of its patterns are found: `title` in the
+terminal's title, `screen` in the last `lines` lines that are not blank, joined by newlines. The first
+rule that holds decides, so questions come before work and work before rest. A group called `said` in
+`screen` is quoted in the reason.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import importlib.resources
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Activity", "Judgement", "Manifest", "Rule", "judge", "load", "parse"]
+
+VERSION = 1
+MAX_SAID = 200
+
+
+class Activity(enum.StrEnum):
+    """What a screen says about its program; named as on the wire.
+
+    `blocked` asks a person for an approval, a login or a choice: nothing automatic types into it.
+    `no_signal`: no rule knows this screen, as while the program starts.
+    """
+
+    BUSY = "busy"
+    IDLE = "idle"
+    BLOCKED = "blocked"
+    NO_SIGNAL = "no_signal"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    activity: Activity
+    reason: str
+    title: re.Pattern[str] | None
+    screen: re.Pattern[str] | None
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`cli` is the version it was written for. `submit_delay_s` must pass between a text and the Enter
+    that submits it; `pasted` is what stands for a long one in the CLI's input."""
+
+    provider: str
+    cli: str
+    submit_delay_s: float
+    pasted: re.Pattern[str]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`reason` goes on where the program's name stands in front of it: "claude" "is working on a turn"."""
+
+    activity: Activity
+    reason: str
+
+
+def judge(manifest: Manifest, title: str, lines: Sequence[str]) -> Judgement:
+    """What a screen of these `lines` under this `title` says."""
+    shown = [line for line in lines if line.strip()]
+    for rule in manifest.rules:
+        if rule.title is not None and not rule.title.search(title):
+            continue
+        found = None
+        if rule.screen is not None:
+            found = rule.screen.search("\n".join(shown[-rule.lines :]))
+            if found is None:
+                continue
+        said = (found.groupdict().get("said") if found else None) or ""
+        return Judgement(rule.activity, f"{rule.reason}: {said.strip()[:MAX_SAID]}" if said else rule.reason)
+    return Judgement(Activity.NO_SIGNAL, "shows nothing that is known of it")
+
+
+@functools.cache
+def load(provider: str) -> Manifest:
+    """The manifest that comes with this version for `provider`; it is there for each that has one."""
+    file = importlib.resources.files(__package__) / "manifests" / f"{provider}.toml"
+    return parse(provider, file.read_text(encoding="utf-8"))
+
+
+def parse(provider: str, text: str) -> Manifest:
+    """The manifest in `text`. Raises `ValueError` for one that does not follow this file."""
+    table = tomllib.loads(text)
+    if table.get("version") != VERSION:
+        raise ValueError(f"the manifest of {provider} has version {table.get('version')}, not {VERSION}")
+    try:
+        return Manifest(
+            provider=provider,
+            cli=table["cli"],
+            submit_delay_s=table["submit"]["delay_ms"] / 1000,
+            pasted=re.compile(table["submit"]["pasted"]),
+            rules=tuple(_rule(rule) for rule in table["rule"]),
+        )
+    except (KeyError, TypeError, re.error) as error:
+        raise ValueError(f"the manifest of {provider}: {error!r}") from None
+
+
+def _rule(table: Mapping[str, Any]) -> Rule:
+    unknown = table.keys() - {"activity", "reason", "title", "screen", "lines"}
+    if unknown or not ("title" in table or "screen" in table) or ("screen" in table) != ("lines" in table):
+        raise ValueError(f"a rule has a title, or a screen with its lines; this one: {dict(table)}")
+    return Rule(
+        activity=Activity(table["activity"]),
+        reason=table["reason"],
+        title=re.compile(table["title"]) if "title" in table else None,
+        screen=re.compile(table["screen"]) if "screen" in table else None,
+        lines=table.get("lines", 0),
+    )

@@ -1,0 +1,138 @@
+"""What the manifests say of real screens: a file in `screens/` is a title and what tmux showed under it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spawners.providers.manifest import Activity, judge, load, parse
+from spawners.providers.registry import BUILTIN
+
+SCREENS = Path(__file__).with_name("screens")
+CLIS = [provider.name for provider in BUILTIN if provider.binaries]
+
+FOLDER, APPROVAL = "asks whether to trust this folder", "asks for an approval"
+READY, WORKING, FAILED = "waits for a message", "is working on a turn", "waits for a message after an error: "
+
+WANTED = {
+    "claude-after-long-paste": ("idle", READY),
+    "claude-apikey": ("blocked", "asks about the API key it has found"),
+    "claude-approval": ("blocked", APPROVAL),
+    "claude-busy": ("busy", WORKING),
+    "claude-busy-on-second": ("busy", WORKING),
+    "claude-bypass": ("blocked", "asks for a choice"),
+    "claude-error": ("idle", FAILED + "API Error: 529 stub failure."),
+    "claude-idle": ("idle", READY),
+    "claude-pasted-2-lines": ("idle", READY),
+    "claude-pasted-60-lines": ("idle", READY),
+    "claude-pasted-long-line": ("idle", READY),
+    "claude-trust": ("blocked", FOLDER),
+    "codex-after-long-paste": ("idle", READY),
+    "codex-approval": ("blocked", APPROVAL),
+    "codex-busy": ("busy", WORKING),
+    "codex-busy-on-second": ("busy", WORKING),
+    "codex-error": ("idle", FAILED + '{"type": "error", "error": {"type": "invalid_request_error"'),
+    "codex-idle": ("idle", READY),
+    "codex-login": ("blocked", "asks for a login"),
+    "codex-pasted-2-lines": ("idle", READY),
+    "codex-pasted-60-lines": ("idle", READY),
+    "codex-pasted-long-line": ("idle", READY),
+    "gemini-after-long-paste": ("idle", READY),
+    "gemini-approval": ("blocked", APPROVAL),
+    "gemini-busy": ("busy", WORKING),
+    "gemini-busy-on-second": ("busy", WORKING),
+    "gemini-error": ("idle", FAILED + '[API Error: {"type":"error"'),
+    "gemini-idle": ("idle", READY),
+    "gemini-login": ("blocked", "asks how to log in"),
+    "gemini-pasted-2-lines": ("idle", READY),
+    "gemini-pasted-60-lines": ("idle", READY),
+    "gemini-pasted-long-line": ("idle", READY),
+    "gemini-trust": ("blocked", FOLDER),
+}
+
+
+def screen(name: str) -> tuple[str, list[str]]:
+    title, *lines = (SCREENS / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+    return title, lines
+
+
+def test_every_recorded_screen_is_named_here() -> None:
+    assert {path.stem for path in SCREENS.glob("*.txt")} == set(WANTED)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_recorded_screen_is_judged_as_what_it_was(name: str) -> None:
+    activity, reason = WANTED[name]
+
+    judged = judge(load(name.partition("-")[0]), *screen(name))
+
+    assert judged.activity == activity
+    assert judged.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("name", [name for name, (activity, _) in WANTED.items() if activity == "blocked"])
+def test_a_question_counts_whatever_the_title_says(name: str) -> None:
+    """Titles lie: gemini's says ready while it asks for a login, and claude's is the same as at rest."""
+    provider = name.partition("-")[0]
+    title, _ = screen(f"{provider}-busy")
+
+    assert judge(load(provider), title, screen(name)[1]).activity is Activity.BLOCKED
+
+
+@pytest.mark.parametrize("provider", CLIS)
+def test_a_program_that_has_just_started_says_nothing_yet(provider: str) -> None:
+    assert judge(load(provider), "", ["", "loading"]).activity is Activity.NO_SIGNAL
+
+
+@pytest.mark.parametrize("provider", CLIS)
+def test_an_answer_that_speaks_of_a_question_is_none(provider: str) -> None:
+    """The rules for questions look only where the CLI's own input would else be."""
+    title, lines = screen(f"{provider}-idle")
+    said = ["● Do you want to proceed?", "Enter to confirm", "Press enter to continue", "╰────╯"]
+
+    assert judge(load(provider), title, [*said, *lines]).activity is Activity.IDLE
+
+
+@pytest.mark.parametrize("provider", CLIS)
+def test_what_stands_for_a_long_paste_is_known(provider: str) -> None:
+    _, lines = screen(f"{provider}-pasted-60-lines")
+
+    assert any(load(provider).pasted.search(line) for line in lines)
+    assert BUILTIN.get(provider).manifest() == load(provider)
+
+
+GOOD = """\
+version = 1
+cli = "1"
+[submit]
+delay_ms = 1
+pasted = "x"
+[[rule]]
+activity = "idle"
+reason = "r"
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("version = 1", "version = 2"),
+        GOOD.replace("delay_ms", "delay") + 'title = "x"',
+        GOOD,
+        GOOD + 'screen = "x"',
+        GOOD + 'title = "("',
+        GOOD + 'title = "x"\nnonsense = 1',
+        GOOD.replace("idle", "asleep") + 'title = "x"',
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"manifest|rule|Activity"):
+        parse("some", text)
+
+
+def test_a_manifest_that_follows_the_rules_is_read() -> None:
+    found = parse("some", GOOD + 'title = "^x"\n')
+
+    assert (found.submit_delay_s, len(found.rules)) == (0.001, 1)
+    assert judge(found, "xyz", []).reason == "r"
