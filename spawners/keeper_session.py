@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from spawners import _os
@@ -32,13 +32,11 @@ from spawners.launch import (
 )
 from spawners.line import Line, LineLost, Refused
 from spawners.recovery import find, signal_keeper
+from spawners.session import Answers
 from spawners.sizes import Sizes
 from spawners.spool import Spool
 
 __all__ = ["KeeperSession"]
-
-Responder = Callable[[Line, int, int], None]
-"""Called with the line to answer over, and the range of output that asks something."""
 
 LEFTOVERS_S = 15.0
 """A keeper gives up killing after ten."""
@@ -56,7 +54,9 @@ class KeeperSession:
         self._line: Line | None = None
         self._mending: asyncio.Task[None] | None = None
         self._detached = False
-        self._responder: Responder | None = None
+        self._answers: Answers | None = None
+        self._answering: set[asyncio.Task[None]] = set()
+        self._has_terminal = False
         self._growth = Growth()
         self._spool = Spool(ref.directory)
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -123,6 +123,9 @@ class KeeperSession:
                     await self._growth.beyond(offset)
         finally:
             self._growth.release(follower)
+
+    async def grown(self, offset: int) -> None:
+        await self._growth.beyond(offset)
 
     async def write(self, data: bytes, *, timeout_s: float = 10.0) -> None:
         deadline = asyncio.get_running_loop().time() + timeout_s
@@ -245,8 +248,14 @@ class KeeperSession:
         """Said to viewers only."""
 
     def on_asked(self, first: int, upto: int) -> None:
-        if self._line is not None and self._responder is not None:
-            self._responder(self._line, first, upto)
+        if self._line is not None and self._answers is not None:
+            task = asyncio.get_running_loop().create_task(self._answer(self._line, first, upto))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, line: Line, first: int, upto: int) -> None:
+        assert self._answers is not None
+        line.answer(upto, await self._answers(first, upto))
 
     def on_exit(self, record: dict[str, Any]) -> None:
         if not self._exit.done():
@@ -267,13 +276,15 @@ class KeeperSession:
         self._growth.reached(hello["spoolEnd"], hello["outputEnded"])
         self._growth.connect(line)
         line.own(self)
-        if self._responder is not None and hello.get("terminal") and hello["exit"] is None:
-            line.tell(Kind.RESPOND)
+        self._has_terminal = bool(hello.get("terminal")) and hello["exit"] is None
+        self._offer_answers()
 
-    def respond(self, responder: Responder) -> None:
-        """Have `responder` answer what the program asks its terminal, over this and every later line."""
-        self._responder = responder
-        if self._line is not None:
+    def respond(self, answers: Answers) -> None:
+        self._answers = answers
+        self._offer_answers()
+
+    def _offer_answers(self) -> None:
+        if self._line is not None and self._answers is not None and self._has_terminal:
             self._line.tell(Kind.RESPOND)
 
     def _finish(self, record: Exit) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from spawners.launch import (
@@ -18,7 +18,10 @@ from spawners.launch import (
     Typed,
 )
 
-__all__ = ["Session", "Spawner"]
+__all__ = ["Answers", "Session", "Spawner"]
+
+Answers = Callable[[int, int], Awaitable[bytes]]
+"""Called with a range of the output: returns a terminal's replies to the queries in it, in order."""
 
 
 class Session(Protocol):
@@ -56,6 +59,9 @@ class Session(Protocol):
         that held there, and wherever the size changed.
         """
 
+    async def grown(self, offset: int) -> None:
+        """Return once there is output behind `offset`, or never will be."""
+
     async def write(self, data: bytes, *, timeout_s: float = 10.0) -> None:
         """Put `data` into the program's input and return once the kernel has taken all of it.
 
@@ -78,6 +84,12 @@ class Session(Protocol):
 
     async def terminal(self) -> TerminalState:
         """How the agent's terminal stands. Raises `NoTerminal` and `SessionEnded`."""
+
+    def respond(self, answers: Answers) -> None:
+        """Have `answers` give what the terminal replies to what the program asks it.
+
+        Without anybody who does, the program gets the few answers that need no emulation.
+        """
 
     async def resize(self, size: Size) -> None:
         """Give the terminal another size; the program hears of it by SIGWINCH.

@@ -8,28 +8,15 @@ import signal
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
+from orchestrator.commands.reach import running
 from orchestrator.daemon.supervise import Supervisor
-from relay.wire.agents import InputRequest, InputResult, SignalRequest, Status
+from relay.wire.agents import InputRequest, InputResult, SignalRequest
 from relay.wire.errors import ApiError, Code
 from spawners.errors import SessionBusy, SessionEnded, SpawnerError
-from spawners.session import Session
 
 __all__ = ["send_input", "send_signal"]
 
 MAX_TIMEOUT_MS = 300_000
-
-
-def _running(registry: Registry, supervisor: Supervisor, reference: str) -> tuple[AgentRecord, Session]:
-    record = registry.find(reference)
-    session = supervisor.live(record.id)
-    if record.agent.ended or session is None:
-        ended = ApiError(Code.ENDED, f"agent {record.id} is {record.agent.status}, so nothing can reach it")
-        raise (
-            ended
-            if record.agent.status is not Status.STARTING
-            else ApiError(Code.BUSY, f"agent {record.id} is still starting; try again")
-        )
-    return record, session
 
 
 async def send_input(
@@ -42,7 +29,7 @@ async def send_input(
     data = _bytes(request)
     if not 0 < request.timeout_ms <= MAX_TIMEOUT_MS:
         raise ApiError(Code.INVALID, f"timeoutMs must be between 1 and {MAX_TIMEOUT_MS}")
-    _, session = _running(registry, supervisor, reference)
+    _, session = running(registry, supervisor, reference)
     try:
         if data:
             await session.write(data, timeout_s=request.timeout_ms / 1000)
@@ -93,7 +80,7 @@ async def send_signal(
 ) -> AgentRecord:
     """Send a signal to the agent's process group. Raises `ApiError` `ended` or `invalid`."""
     number = _number(request.signal)
-    record, session = _running(registry, supervisor, reference)
+    record, session = running(registry, supervisor, reference)
     try:
         await session.signal(number)
     except SessionEnded:

@@ -47,6 +47,7 @@ from relay.wire.orchestrators import Action, ActionRequest
 from spawners.client import KeeperSpawner
 from spawners.launch import SessionRef
 from spawners.providers.registry import BUILTIN
+from spawners.watch import Watches
 
 __all__ = ["AlreadyRunning", "Options", "run"]
 
@@ -121,7 +122,8 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         shutil.rmtree(_plan_folder(home, record.id), ignore_errors=True)
         spawner.collected(SessionRef(record.id, record.directory))
 
-    supervisor = Supervisor(registry, BUILTIN, clean)
+    watches = Watches()
+    supervisor = Supervisor(registry, BUILTIN, clean, watches)
     shell = LoginShell(cache_path=os.path.join(home.cache, "login-shell.json"))
     capabilities = Capabilities(BUILTIN, shell.environment, os.path.join(home.cache, "capabilities.json"))
     connection = Connection(
@@ -209,6 +211,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         await asyncio.gather(*tasks, return_exceptions=True)
         await dispatcher.close()
         await supervisor.close()
+        watches.close()
         database.close()
         log.info("daemon.ended", agents_left_running=registry.active_count)
 

@@ -21,6 +21,7 @@ from spawners.launch import Chunk, Exit, Stream
 from spawners.providers.base import Outcome
 from spawners.providers.registry import Registry as Providers
 from spawners.session import Session
+from spawners.watch import Watches
 
 __all__ = ["Supervisor"]
 
@@ -38,11 +39,16 @@ class Supervisor:
     """
 
     def __init__(
-        self, registry: Registry, providers: Providers, clean: Callable[[AgentRecord], None]
+        self,
+        registry: Registry,
+        providers: Providers,
+        clean: Callable[[AgentRecord], None],
+        watches: Watches,
     ) -> None:
         self._registry = registry
         self._providers = providers
         self._clean = clean
+        self._watches = watches
         self._sessions: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: set[asyncio.Task[None]] = set()
@@ -68,6 +74,7 @@ class Supervisor:
         if record is None:
             raise LookupError(agent_id)
         self._sessions[agent_id] = session
+        self._watches.respond(session)
         self._tasks[agent_id] = asyncio.create_task(self._watch(agent_id, session), name=f"watch {agent_id}")
         if record.agent.status in (Status.STARTING, Status.LOST):
             record = self._started(agent_id, session)

@@ -27,7 +27,7 @@ async def test_looking_again_finds_the_unwatched_and_spares_a_spawn_in_flight(tm
     folder = tempfile.mkdtemp(prefix="mu-")
     spawner = KeeperSpawner(f"{folder}/a", f"{folder}/s", f"{folder}/c")
     registry = Registry(Database(str(tmp_path / "host.db")), "h", clock=lambda: 1)  # as old as can be
-    supervisor = Supervisor(registry, BUILTIN, lambda record: None)
+    supervisor = Supervisor(registry, BUILTIN, lambda record: None, Watches())
     for agent_id in (UNWATCHED, IN_FLIGHT):
         agent = ManagedAgent(
             id=agent_id, status=Status.STARTING, provider="command", mode=Mode.HEADLESS, created_at=1
