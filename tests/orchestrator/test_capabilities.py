@@ -55,7 +55,7 @@ async def test_each_cli_is_found_with_its_version_and_modes(host: Host) -> None:
 
     assert (found["claude"].path, found["claude"].version) == (claude, "2.1.197")
     assert (found["codex"].path, found["codex"].version) == (codex, "0.169.0")
-    assert found["claude"].modes == ["headless"]
+    assert found["claude"].modes == ["headless", "embedded"]
     assert found["claude"].note is None
     assert not found["gemini"].installed
     assert found["gemini"].note == "not installed: no gemini on the login shell's PATH"
