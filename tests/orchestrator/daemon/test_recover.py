@@ -19,6 +19,7 @@ from relay.wire.agents import ManagedAgent, Mode, Status
 from spawners.client import KeeperSpawner
 from spawners.launch import Launch
 from spawners.providers.registry import BUILTIN
+from spawners.watch import Watches
 
 UNWATCHED, IN_FLIGHT = "ag-00000000000a", "ag-00000000000b"
 
