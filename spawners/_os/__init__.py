@@ -2,7 +2,9 @@
 
 `boot_id()` · `processes()` · `process(pid)` · `has_mark(pid, mark)` · `send_signal(process, number)` ·
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` ·
-`raise_file_limit()` · `why_unsupported`
+`raise_file_limit()` · `why_unsupported` · `OwnTty` · `manager_socket(environ)` ·
+`start_scope(path, name, pids, properties)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` ·
+`resident_bytes(pid)` · `proportional_bytes(pid)`
 """
 
 from __future__ import annotations
@@ -10,15 +12,38 @@ from __future__ import annotations
 import sys
 
 from spawners._os.facts import Process
+from spawners._os.manager import ManagerError
+
+if sys.platform == "linux":
+    from spawners._os.cgroups import (
+        cgroup_limits,
+        proportional_bytes,
+        resident_bytes,
+        unit_of,
+        usable_cpus,
+    )
+    from spawners._os.systemd import manager_socket, start_scope
+else:
+    from spawners._os.manager import manager_socket, start_scope
+    from spawners._os.usage import (
+        cgroup_limits,
+        proportional_bytes,
+        resident_bytes,
+        unit_of,
+        usable_cpus,
+    )
 
 if sys.platform == "linux":
     from spawners._os.linux import boot_id, has_mark, on_exit, process, processes, send_signal
+    from spawners._os.own_tty import OwnTty
     from spawners._os.posix import collect, is_locked, lock_new, raise_file_limit, why_unsupported
 elif sys.platform == "darwin":
     from spawners._os.darwin import boot_id, has_mark, on_exit, process, processes, send_signal
+    from spawners._os.own_tty import OwnTty
     from spawners._os.posix import collect, is_locked, lock_new, raise_file_limit, why_unsupported
 else:
     from spawners._os.windows import (
+        OwnTty,
         boot_id,
         collect,
         has_mark,
@@ -33,16 +58,25 @@ else:
     )
 
 __all__ = [
+    "ManagerError",
+    "OwnTty",
     "Process",
     "boot_id",
+    "cgroup_limits",
     "collect",
     "has_mark",
     "is_locked",
     "lock_new",
+    "manager_socket",
     "on_exit",
     "process",
     "processes",
+    "proportional_bytes",
     "raise_file_limit",
+    "resident_bytes",
     "send_signal",
+    "start_scope",
+    "unit_of",
+    "usable_cpus",
     "why_unsupported",
 ]
