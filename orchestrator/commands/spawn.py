@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import dataclasses
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.agents.record import AgentRecord, new_agent_id
 from orchestrator.agents.registry import Registry
+from orchestrator.commands.requested import checked, size_of, stdin_of
 from orchestrator.config import Config
 from orchestrator.daemon.supervise import Supervisor
 from orchestrator.policy import check_request, confine, timeout_ms
-from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
+from relay.wire.agents import ManagedAgent, SpawnRequest, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
 from spawners.errors import SpawnFailed
 from spawners.failpoint import failpoint
 from spawners.launch import Launch
-from spawners.providers.base import ApprovalMode, Ask, Plan, Provider, ProviderError, UnknownProvider
+from spawners.providers.base import ApprovalMode, Ask, Plan, Provider, ProviderError
+from spawners.providers.environment import TERMINAL
 from spawners.providers.registry import Registry as Providers
 from spawners.session import Spawner
 
 __all__ = ["Asker", "Spawning"]
 
-AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-LABEL_MAX = 64
-PROMPT_MAX_BYTES = 4 * 1024 * 1024
 TITLE_MAX = 200
 
 
@@ -97,7 +93,7 @@ class Spawning:
         known = self._known(agent_id, request, asker)
         if known is not None:
             return await self._settled(known), False
-        provider = _check(request, agent_id, self._providers)
+        provider = checked(request, agent_id, self._providers)
         login = await self._host.environment()
         executable = await self._host.executable(provider.name)
         # From here to the record nothing waits: what is checked now still holds when it is written.
@@ -111,31 +107,18 @@ class Spawning:
             remote=asker.remote,
             draining=self._host.draining(),
         )
-        lifetime_ms = timeout_ms(self._config.policy, request.timeout_ms)
-        cwd = confine(self._config.policy, request.cwd, self._config.base_dir)
-        environment = self._providers.environment(provider, login, request.env)
-        plan = _planned(provider, self._ask(request, agent_id, executable, cwd, environment))
+        launch, plan = self._launch(request, agent_id, executable, login)
         token = f"msa_{secrets.token_urlsafe(32)}"
+        own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
         record = AgentRecord(
-            agent=_shown(request, agent_id, asker, cwd, lifetime_ms, created_at or now_ms()),
+            agent=_shown(request, asker, launch, created_at or now_ms()),
             directory=os.path.join(self._agents_dir, agent_id),
             caller=asker.name,
             token_hash=hashlib.sha256(token.encode()).hexdigest(),
         )
         self._registry.create(record)
         failpoint("after_record_created")
-        own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
-        launch = Launch(
-            agent_id=agent_id,
-            argv=plan.argv,
-            env={**plan.environment(environment), **own},
-            cwd=cwd,
-            stdin=plan.stdin,
-            timeout_s=lifetime_ms / 1000 if lifetime_ms is not None else None,
-            leftovers=request.leftovers,
-            spool_bytes=self._config.spool.bytes,
-            open_files=self._host.open_files,
-        )
+        launch = dataclasses.replace(launch, env={**launch.env, **own})
         with self._supervisor.starting(agent_id):
             return await self._start(launch, plan), True
 
@@ -146,6 +129,34 @@ class Spawning:
         """Return `record` once it has left `starting`, so that a repeat is answered like the first."""
         left = frozenset(Status) - {Status.STARTING, Status.QUEUED}
         return await self._registry.until(record.id, left, timeout_s=30.0)
+
+    def _launch(
+        self, request: SpawnRequest, agent_id: str, executable: str | None, login: Mapping[str, str]
+    ) -> tuple[Launch, Plan]:
+        """Decide all of what is to be started but the agent's own token. Raises `ApiError`."""
+        lifetime_ms = timeout_ms(self._config.policy, request.timeout_ms)
+        cwd = confine(self._config.policy, request.cwd, self._config.base_dir)
+        size = size_of(request, self._config.terminal.size)
+        provider = self._providers.get(request.provider)
+        given = request.env if size is None else {**TERMINAL, **request.env}
+        environment = self._providers.environment(provider, login, given)
+        plan = _planned(provider, self._ask(request, agent_id, executable, cwd, environment))
+        launch = Launch(
+            agent_id=agent_id,
+            argv=plan.argv,
+            env=plan.environment(environment),
+            cwd=cwd,
+            stdin=plan.stdin,
+            timeout_s=lifetime_ms / 1000 if lifetime_ms is not None else None,
+            leftovers=request.leftovers,
+            size=size,
+            sizing=request.sizing,
+            memory_bytes=request.memory_bytes,
+            cpus=request.cpus,
+            spool_bytes=self._config.spool.bytes,
+            open_files=self._host.open_files,
+        )
+        return launch, plan
 
     def _ask(
         self,
@@ -165,7 +176,7 @@ class Spawning:
             executable=executable,
             model=request.model,
             approval_mode=ApprovalMode(request.approval_mode),
-            stdin=_stdin(request),
+            stdin=stdin_of(request),
             stdin_live=request.stdin_live,
             superuser=hasattr(os, "geteuid") and os.geteuid() == 0,
         )
@@ -198,80 +209,23 @@ def _planned(provider: Provider, ask: Ask) -> Plan:
         raise ApiError(Code.INVALID, error.message, provider=provider.name) from None
 
 
-def _check(request: SpawnRequest, agent_id: str, providers: Providers) -> Provider:
-    """Return the provider of a request that is sound in itself. Raises `ApiError`."""
-    if not AGENT_ID.fullmatch(agent_id):
-        raise ApiError(Code.INVALID, f"an agent id is `ag-` and 12 hex digits, not {agent_id!r}")
-    try:
-        provider = providers.get(request.provider)
-    except UnknownProvider as error:
-        raise ApiError(Code.UNKNOWN_PROVIDER, error.message, known=list(error.known)) from None
-    if request.mode is not Mode.HEADLESS:
-        raise ApiError(Code.INVALID, f"mode {request.mode} is not supported by this version; use headless")
-    for field, value in (
-        ("worktree", request.worktree),
-        ("agentDefinition", request.agent_definition),
-        ("workflow", request.workflow),
-    ):
-        if value is not None:
-            raise ApiError(Code.INVALID, f"{field} is not supported by this version; leave it out")
-    if request.restart != "never":
-        raise ApiError(
-            Code.INVALID, f"restart {request.restart!r} is not supported by this version; use never"
-        )
-    if request.leftovers not in ("end", "keep"):
-        raise ApiError(Code.INVALID, f"leftovers must be end or keep, not {request.leftovers!r}")
-    if request.timeout_ms is not None and request.timeout_ms <= 0:
-        raise ApiError(Code.INVALID, "timeoutMs must be more than 0")
-    _check_texts(request)
-    return provider
-
-
-def _check_texts(request: SpawnRequest) -> None:
-    if request.label is not None and (
-        not request.label.strip() or len(request.label) > LABEL_MAX or not request.label.isprintable()
-    ):
-        raise ApiError(Code.INVALID, f"a label has 1 to {LABEL_MAX} printable characters")
-    if request.prompt is not None and len(request.prompt.encode("utf-8", "replace")) > PROMPT_MAX_BYTES:
-        raise ApiError(
-            Code.TOO_LARGE,
-            f"the prompt is larger than {PROMPT_MAX_BYTES} bytes; put it into a file and name that",
-        )
-    for name, value in request.env.items():
-        if not ENV_NAME.fullmatch(name):
-            raise ApiError(Code.INVALID, f"{name!r} is no name for an environment variable")
-        if "\0" in value:
-            raise ApiError(Code.INVALID, f"the value of {name} holds a NUL character")
-
-
-def _stdin(request: SpawnRequest) -> bytes | None:
-    if request.stdin is not None and request.stdin_base64 is not None:
-        raise ApiError(Code.INVALID, "give stdin or stdinBase64, not both")
-    if request.stdin is not None:
-        return request.stdin.encode()
-    if request.stdin_base64 is None:
-        return None
-    try:
-        return base64.b64decode(request.stdin_base64, validate=True)
-    except binascii.Error as error:
-        raise ApiError(Code.INVALID, f"stdinBase64 is not base64: {error}") from None
-
-
-def _shown(
-    request: SpawnRequest, agent_id: str, asker: Asker, cwd: str, lifetime_ms: int | None, created_at: int
-) -> ManagedAgent:
+def _shown(request: SpawnRequest, asker: Asker, launch: Launch, created_at: int) -> ManagedAgent:
+    size = launch.size
     return ManagedAgent(
-        id=agent_id,
+        id=launch.agent_id,
         status=Status.STARTING,
         provider=request.provider,
         mode=request.mode,
         created_at=created_at,
-        cwd=cwd,
+        cwd=launch.cwd,
         label=request.label,
         title=(request.prompt or " ".join(request.argv or ()))[:TITLE_MAX],
         approval_mode=request.approval_mode,
         model=request.model,
-        timeout_ms=lifetime_ms,
+        timeout_ms=None if launch.timeout_s is None else round(launch.timeout_s * 1000),
+        memory_bytes=launch.memory_bytes,
+        cpus=launch.cpus,
+        size=None if size is None else {"rows": size.rows, "columns": size.columns},
         leftovers=request.leftovers,
         parent_id=request.parent_id or asker.agent_id,
         requested_by=asker.name,

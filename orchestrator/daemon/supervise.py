@@ -12,7 +12,7 @@ import structlog
 from orchestrator.agents.record import AgentRecord, StopIntent
 from orchestrator.agents.registry import Registry
 from orchestrator.agents.verdict import Verdict, of_exit, of_loss, of_spawn_failure
-from relay.wire.agents import CauseKind, Status
+from relay.wire.agents import CauseKind, Mode, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from spawners.errors import SessionEnded, SessionLost, SpawnerError, SpawnFailed
@@ -219,7 +219,7 @@ class Supervisor:
     ) -> tuple[str, Outcome | None]:
         """Return the end of the output as text, and what the provider's own stream says."""
         provider = self._providers.get(record.agent.provider)
-        if not provider.binaries:
+        if not provider.binaries or record.agent.mode is not Mode.HEADLESS:
             start = max(0, ended.spool_end - TAIL_BYTES)
             return await _text(session, start), None
         reader = provider.reader()

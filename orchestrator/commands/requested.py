@@ -1,0 +1,127 @@
+"""What a spawn request must look like before anything of it is carried out. Pure.
+
+The relay has checked what came through it; what was asked of this host directly is checked here only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+
+from orchestrator.terminal_size import parse_size
+from relay.wire.agents import Mode, SpawnRequest
+from relay.wire.errors import ApiError, Code
+from spawners.launch import MAX_CELLS, Size
+from spawners.providers.base import Provider, UnknownProvider
+from spawners.providers.registry import Registry as Providers
+
+__all__ = ["checked", "size_of", "stdin_of"]
+
+AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LABEL_MAX = 64
+MEMORY_MIN = 16 * 1024 * 1024
+"""An interpreter needs about that much to start; less is a mistake in the unit."""
+MODES = (Mode.HEADLESS, Mode.EMBEDDED)
+PROMPT_MAX_BYTES = 4 * 1024 * 1024
+SIZINGS = ("active", "smallest")
+
+
+def _refuse(message: str, code: Code = Code.INVALID) -> ApiError:
+    return ApiError(code, message)
+
+
+def checked(request: SpawnRequest, agent_id: str, providers: Providers) -> Provider:
+    """Return the provider of a request that is sound in itself. Raises `ApiError`."""
+    if not AGENT_ID.fullmatch(agent_id):
+        raise _refuse(f"an agent id is `ag-` and 12 hex digits, not {agent_id!r}")
+    try:
+        provider = providers.get(request.provider)
+    except UnknownProvider as error:
+        raise ApiError(Code.UNKNOWN_PROVIDER, error.message, known=list(error.known)) from None
+    _check_supported(request)
+    if request.leftovers not in ("end", "keep"):
+        raise _refuse(f"leftovers must be end or keep, not {request.leftovers!r}")
+    if request.timeout_ms is not None and request.timeout_ms <= 0:
+        raise _refuse("timeoutMs must be more than 0")
+    _check_texts(request)
+    _check_terminal(request)
+    _check_limits(request)
+    return provider
+
+
+def _check_supported(request: SpawnRequest) -> None:
+    if request.mode not in MODES:
+        raise _refuse(f"mode {request.mode} is not supported by this version; use {' or '.join(MODES)}")
+    for field, value in (
+        ("worktree", request.worktree),
+        ("agentDefinition", request.agent_definition),
+        ("workflow", request.workflow),
+    ):
+        if value is not None:
+            raise _refuse(f"{field} is not supported by this version; leave it out")
+    if request.restart != "never":
+        raise _refuse(f"restart {request.restart!r} is not supported by this version; use never")
+
+
+def _check_texts(request: SpawnRequest) -> None:
+    if request.label is not None and (
+        not request.label.strip() or len(request.label) > LABEL_MAX or not request.label.isprintable()
+    ):
+        raise _refuse(f"a label has 1 to {LABEL_MAX} printable characters")
+    if request.prompt is not None and len(request.prompt.encode("utf-8", "replace")) > PROMPT_MAX_BYTES:
+        raise _refuse(
+            f"the prompt is larger than {PROMPT_MAX_BYTES} bytes; put it into a file and name that",
+            Code.TOO_LARGE,
+        )
+    for name, value in request.env.items():
+        if not ENV_NAME.fullmatch(name):
+            raise _refuse(f"{name!r} is no name for an environment variable")
+        if "\0" in value:
+            raise _refuse(f"the value of {name} holds a NUL character")
+
+
+def _check_terminal(request: SpawnRequest) -> None:
+    if request.sizing not in SIZINGS:
+        raise _refuse(f"sizing must be {' or '.join(SIZINGS)}, not {request.sizing!r}")
+    if request.mode is not Mode.EMBEDDED:
+        if request.size is not None:
+            raise _refuse("size is that of a terminal; give it with the mode embedded")
+        return
+    if request.stdin is not None or request.stdin_base64 is not None or request.stdin_live:
+        raise _refuse("in mode embedded stdin is the terminal: leave stdin out, and send what is to be typed")
+    if request.size is not None:
+        if request.size.keys() != {"rows", "columns"}:
+            raise _refuse("size holds rows and columns, and nothing else")
+        if not Size(**request.size).valid:
+            raise _refuse(f"rows and columns are each from 1 to {MAX_CELLS}")
+
+
+def _check_limits(request: SpawnRequest) -> None:
+    if request.memory_bytes is not None and request.memory_bytes < MEMORY_MIN:
+        raise _refuse(f"memoryBytes must be at least {MEMORY_MIN} (16 MiB)")
+    if request.cpus is not None and not (request.cpus > 0 and math.isfinite(request.cpus)):
+        raise _refuse("cpus must be more than 0 (2.5 = two and a half cores)")
+
+
+def size_of(request: SpawnRequest, default: str) -> Size | None:
+    """Return the size of the terminal that is asked for, `default` (80x24) if none is given; None: pipes."""
+    if request.mode is not Mode.EMBEDDED:
+        return None
+    return parse_size(default) if request.size is None else Size(**request.size)
+
+
+def stdin_of(request: SpawnRequest) -> bytes | None:
+    """Return what the program is to read before end of file. Raises `ApiError`."""
+    if request.stdin is not None and request.stdin_base64 is not None:
+        raise _refuse("give stdin or stdinBase64, not both")
+    if request.stdin is not None:
+        return request.stdin.encode()
+    if request.stdin_base64 is None:
+        return None
+    try:
+        return base64.b64decode(request.stdin_base64, validate=True)
+    except binascii.Error as error:
+        raise _refuse(f"stdinBase64 is not base64: {error}") from None
