@@ -27,7 +27,9 @@ from relay.core.ports import StorageUnavailable
 from relay.logs import FORMATS, configure
 from relay.store.engine import SqlStore, database_url
 from relay.store.schema import prepare
+from relay.wire.duplex import tune
 from relay.wire.home import Home
+from relay.wire.serving import SOCKET_OPTIONS
 
 DEFAULT_BIND = "127.0.0.1:4850"
 GRACE_S = 1
@@ -174,6 +176,7 @@ def _listening(address: Address) -> Iterator[socket.socket]:
     try:
         if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where this option lets two share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tune(listener)
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)
     except OSError as error:
@@ -235,7 +238,6 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
             uvicorn.Config(
                 relay.asgi,
                 http="httptools",
-                ws="none",
                 loop="none",
                 lifespan="off",
                 access_log=False,
@@ -245,6 +247,7 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
                 timeout_keep_alive=KEEP_ALIVE_S,
                 ssl_certfile=options.tls_cert,
                 ssl_keyfile=options.tls_key,
+                **SOCKET_OPTIONS,
             )
         )
         _stop_on_signals(server, relay)

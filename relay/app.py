@@ -19,11 +19,13 @@ from relay.api import agents as agent_routes
 from relay.api import hosts as host_routes
 from relay.api import output as output_routes
 from relay.api import system as system_routes
+from relay.api import terminals as terminal_routes
 from relay.api.errors import translate
 from relay.api.guard import Guard
 from relay.bus.memory import MemoryBus
 from relay.config import RelayConfig
 from relay.core.agents import Agents
+from relay.core.attachments import Attachments
 from relay.core.changes import Changes
 from relay.core.commands import Commands
 from relay.core.events import EventLog
@@ -41,7 +43,8 @@ from relay.core.spawning import Spawning
 from relay.core.steering import Steering
 from relay.core.tokens import Tokens
 from relay.wire.errors import ApiError, Code
-from relay.wire.serving import problem, routes
+from relay.wire.problem import problem
+from relay.wire.serving import routes
 
 __all__ = ["AdminFile", "Relay", "version"]
 
@@ -74,6 +77,7 @@ class Relay:
         self._reaper = Reaper(self._changes, self._leases, self._queue, self._tokens, config.flush_s)
         self._scrubber = Scrubber(store, config.scrub_delay_s)
         self._retention = Retention(store, self._tokens, config.keep_ms, config.retention_every_s)
+        self._attachments = Attachments(self._bus, self._leases, open_timeout_s=config.upload_timeout_s)
         self._tasks: list[asyncio.Task[None]] = []
         self.asgi = self._application(config, Guard(self._tokens, bound, allowed))
 
@@ -92,7 +96,7 @@ class Relay:
             bus=bus,
             changes=changes,
             leases=leases,
-            outputs=outputs,
+            live=(outputs, self._attachments),
             reports=reports,
             scrubber=self._scrubber,
         )
@@ -105,6 +109,7 @@ class Relay:
             **host_routes.handlers(hosts, reports, commands, outputs),
             **agent_routes.handlers(agents, spawning, steering),
             **output_routes.handlers(agents, outputs),
+            **terminal_routes.handlers(agents, steering, self._attachments),
             **system_routes.handlers(EventLog(store, bus), health, self._tokens, version()),
         }
         return Starlette(
@@ -130,6 +135,7 @@ class Relay:
     def begin_stop(self) -> None:
         """Let every open stream and every waiting call come to its end."""
         self._bus.close()
+        self._attachments.close()
 
     async def stop(self) -> None:
         """Stop working, write down what is only in memory, and let go of the store."""

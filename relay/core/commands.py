@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
 
 from relay.core.changes import Change, Changes, command_topic, host_topic
 from relay.core.leases import Lease, Leases
 from relay.core.mirror import ended
-from relay.core.outputs import Outputs
 from relay.core.ports import Bus, Store
 from relay.core.records import CommandRecord, CommandState, NewCommand
 from relay.core.reports import Intake, Reports
@@ -37,6 +36,13 @@ async def issue(change: Change, host_id: str, body: CommandBody, *, expires_at: 
     return await change.tx.commands.add(NewCommand(body, now_ms(), host_id, expires_at))
 
 
+class Live(Protocol):
+    """Requests for live bytes, which are not stored: who waits for them is connected now."""
+
+    def wanted(self, host_id: str, sent: set[str]) -> Sequence[CommandBody]:
+        """Return the requests to a host that are not in `sent` yet, and add them to it."""
+
+
 class Commands:
     def __init__(
         self,
@@ -45,7 +51,7 @@ class Commands:
         bus: Bus,
         changes: Changes,
         leases: Leases,
-        outputs: Outputs,
+        live: Sequence[Live],
         reports: Reports,
         scrubber: Scrubber,
     ) -> None:
@@ -53,7 +59,7 @@ class Commands:
         self._bus = bus
         self._changes = changes
         self._leases = leases
-        self._outputs = outputs
+        self._live = live
         self._reports = reports
         self._scrubber = scrubber
 
@@ -72,15 +78,16 @@ class Commands:
         self, lease: Lease, number: int, fence: Fence, after: int
     ) -> AsyncIterator[CommandEnvelope]:
         host_id = lease.record.id
-        sent_streams: set[str] = set()
+        asked = [(live, set[str]()) for live in self._live]
         try:
             with self._bus.subscribe(host_topic(host_id)) as wakeups:
                 while self._current(lease, number, fence):
                     for command in await self._take(lease, number, after):
                         after = command.id
                         yield command
-                    for output in self._outputs.wanted(host_id, sent_streams):
-                        yield CommandEnvelope(id=0, created_at=now_ms(), body=output)
+                    for live, sent in asked:
+                        for body in live.wanted(host_id, sent):
+                            yield CommandEnvelope(id=0, created_at=now_ms(), body=body)
                     if not await wakeups.wait():
                         return
         finally:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from relay.core.mirror import at_time
 from relay.core.records import HostRecord
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
@@ -91,6 +92,19 @@ class Leases:
                 Code.UNKNOWN_ORCHESTRATOR, f"no host {host_id!r} here; known hosts: {there}", known=ids[:100]
             )
         return lease
+
+    def need_online(self, host_id: str, so: str) -> HostRecord:
+        """Return a host that can be asked now, or raise `ApiError` `host_offline` that goes on with `so`."""
+        host = self.record(host_id)
+        if host is not None and host.online:
+            return host
+        since = f" since {at_time(host.changed_at)}" if host is not None else ""
+        raise ApiError(
+            Code.HOST_OFFLINE,
+            f"host {host_id} is offline{since}; {so}",
+            offlineSince=None if host is None else host.changed_at,
+            orchestratorId=host_id,
+        )
 
     def fenced(self, host_id: str, fence: Fence) -> Lease:
         """Return the host if `fence` is its newest, else raise `ApiError`.

@@ -144,15 +144,7 @@ class Outputs:
             self._close(pipe)
 
     def _open(self, record: AgentRecord, host_id: str, query: OutputQuery) -> Pipe:
-        lease = self._leases.get(host_id)
-        if lease is None or not lease.record.online:
-            since = None if lease is None else lease.record.changed_at
-            raise ApiError(
-                Code.HOST_OFFLINE,
-                f"host {host_id} is offline; the output is on its disk and can be read when it is back",
-                offlineSince=since,
-                orchestratorId=host_id,
-            )
+        self._leases.need_online(host_id, "the output is on its disk and can be read when it is back")
         command = OutputCommand(
             stream_id=secrets.token_hex(16),
             agent_id=record.id,
@@ -160,6 +152,7 @@ class Outputs:
             limit=query.limit,
             tail=query.tail,
             follow=query.follow,
+            timed=query.timed,
         )
         pipe = self._pipes[command.stream_id] = Pipe(host_id, command)
         self._bus.publish(host_topic(host_id))

@@ -1,9 +1,11 @@
-"""What may be done to a running agent from afar: stop, signal, input."""
+"""What may be done to a running agent from afar: stop, signal, input, and all that concerns its terminal
+but attaching to it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +15,7 @@ from relay.core.commands import Commands, issue
 from relay.core.leases import Leases
 from relay.core.mirror import at_time, ended
 from relay.core.records import AgentRecord, CommandRecord
+from relay.core.terminals import check_size, need_terminal
 from relay.core.tokens import Caller
 from relay.wire.agents import (
     Cause,
@@ -25,12 +28,24 @@ from relay.wire.agents import (
     StopRequest,
 )
 from relay.wire.base import now_ms
-from relay.wire.commands import CommandBody, CommandResult, InputCommand, SignalCommand, StopCommand
+from relay.wire.commands import (
+    CommandBody,
+    CommandResult,
+    InputCommand,
+    ResizeCommand,
+    ScreenCommand,
+    SendCommand,
+    SignalCommand,
+    StopCommand,
+)
 from relay.wire.errors import ApiError, Code
 from relay.wire.events import EventType
 from relay.wire.queries import AgentQuery
+from relay.wire.terminal import ResizeRequest, ScreenQuery, ScreenResult, SendRequest, SendResult
 
 __all__ = ["Steering"]
+
+Result = TypeVar("Result")
 
 MAX_INPUT_TIMEOUT_MS = 300_000
 INPUT_MARGIN_MS = 5_000
@@ -110,27 +125,62 @@ class Steering:
         record = await self._agents.find(caller, reference)
         body = InputCommand(agent_id=record.id, request=request)
         answer = await self._ask(record, body, request.timeout_ms + INPUT_MARGIN_MS)
-        try:
-            return msgspec.convert(answer.result, InputResult)
-        except msgspec.ValidationError as error:
-            raise ApiError(Code.INTERNAL, f"host {record.host_id} answered something else: {error}") from None
+        return _converted(record, answer, InputResult)
 
-    async def _ask(self, record: AgentRecord, body: CommandBody, timeout_ms: int) -> CommandResult:
-        if record.agent.ended:
+    async def send(self, caller: Caller, reference: str, request: SendRequest) -> SendResult:
+        """Type a message into an agent's terminal and return what is known of it then."""
+        _check_send(request)
+        record = await self._agents.find(caller, reference)
+        need_terminal(record)
+        body = SendCommand(agent_id=record.id, request=request)
+        answer = await self._ask(record, body, request.wait_ms + request.timeout_ms + INPUT_MARGIN_MS)
+        return _converted(record, answer, SendResult)
+
+    async def resize(self, caller: Caller, reference: str, request: ResizeRequest) -> ManagedAgent:
+        """Give an agent's terminal another size and return the agent once its host has done it."""
+        check_size(request.rows, request.columns)
+        record = await self._agents.find(caller, reference)
+        need_terminal(record)
+        await self._ask(record, ResizeCommand(agent_id=record.id, request=request), self._signal_timeout_ms)
+        return await self._agents.get(caller, record.id, AgentQuery())
+
+    async def screen(self, caller: Caller, reference: str, query: ScreenQuery) -> ScreenResult:
+        """Return what an agent's terminal shows now, or showed when the agent ended."""
+        record = await self._agents.find(caller, reference)
+        need_terminal(record)
+        body = ScreenCommand(agent_id=record.id, query=query)
+        answer = await self._ask(record, body, self._signal_timeout_ms, ended_too=True)
+        return _converted(record, answer, ScreenResult)
+
+    async def _ask(
+        self, record: AgentRecord, body: CommandBody, timeout_ms: int, *, ended_too: bool = False
+    ) -> CommandResult:
+        if record.agent.ended and not ended_too:
             raise ApiError(Code.ENDED, f"agent {record.id} has ended ({record.agent.status})")
-        host = self._leases.record(record.host_id)
-        if host is None:
+        if record.host_id is None:
             raise ApiError(Code.CONFLICT, f"agent {record.id} still waits for a host: {record.agent.reason}")
-        if not host.online:
-            raise ApiError(
-                Code.HOST_OFFLINE,
-                f"host {host.id} is offline since {at_time(host.changed_at)}; nothing was sent",
-                offlineSince=host.changed_at,
-                orchestratorId=host.id,
-            )
+        host = self._leases.need_online(record.host_id, "nothing was sent")
         async with self._changes.begin() as change:
             command_id = await issue(change, host.id, body, expires_at=now_ms() + timeout_ms)
         return await self._commands.wait(command_id, timeout_ms / 1000)
+
+
+def _converted(record: AgentRecord, answer: CommandResult, kind: type[Result]) -> Result:
+    try:
+        return msgspec.convert(answer.result, kind)
+    except msgspec.ValidationError as error:
+        raise ApiError(Code.INTERNAL, f"host {record.host_id} answered something else: {error}") from None
+
+
+def _check_send(request: SendRequest) -> None:
+    if (request.text is not None) == bool(request.keys):
+        raise ApiError(Code.INVALID, "give either text or keys")
+    if request.text == "" and not request.submit:
+        raise ApiError(Code.INVALID, "nothing to send: the text is empty and is not to be submitted")
+    if not 0 <= request.wait_ms <= MAX_INPUT_TIMEOUT_MS:
+        raise ApiError(Code.INVALID, f"waitMs must be from 0 to {MAX_INPUT_TIMEOUT_MS}")
+    if not 0 < request.timeout_ms <= MAX_INPUT_TIMEOUT_MS:
+        raise ApiError(Code.INVALID, f"timeoutMs must be from 1 to {MAX_INPUT_TIMEOUT_MS}")
 
 
 def _check_input(request: InputRequest) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 
+from relay.core.terminals import check_size
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
 
@@ -23,7 +25,11 @@ _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
 
-UNSUPPORTED = ("worktree", "agent_definition", "workflow", "notify", "size", "terminal", "on_window_close")
+SIZINGS = ("active", "smallest")
+MIN_MEMORY = 16 * 1024 * 1024
+"""An interpreter needs about that much to start; less is a mistake in the unit."""
+
+UNSUPPORTED = ("worktree", "agent_definition", "workflow", "notify", "terminal", "on_window_close")
 """Fields of later versions. To ignore them would start something else than what was asked for."""
 
 
@@ -34,6 +40,8 @@ def check_spawn(request: SpawnRequest) -> None:
     _check_names(request)
     _check_numbers(request)
     _check_environment(request)
+    _check_terminal(request)
+    _check_limits(request)
 
 
 def _refuse(message: str, code: Code = Code.INVALID) -> ApiError:
@@ -41,8 +49,8 @@ def _refuse(message: str, code: Code = Code.INVALID) -> ApiError:
 
 
 def _check_supported(request: SpawnRequest) -> None:
-    if request.mode is not Mode.HEADLESS:
-        raise _refuse(f"mode {request.mode} is not supported by this version; use headless")
+    if request.mode not in (Mode.HEADLESS, Mode.EMBEDDED):
+        raise _refuse(f"mode {request.mode} is not supported by this version; use headless or embedded")
     if request.restart != "never":
         raise _refuse(f"restart {request.restart!r} is not supported by this version; use never")
     for name in UNSUPPORTED:
@@ -62,6 +70,8 @@ def _check_program(request: SpawnRequest) -> None:
             raise _refuse("argv is empty: give the program to run and its arguments")
     elif request.argv is not None:
         raise _refuse(f"argv is for the provider command; give {request.provider} a prompt")
+    elif request.prompt is None and request.mode is Mode.EMBEDDED:
+        pass  # the program's own interface opens, and waits for a person
     elif not request.prompt or not request.prompt.strip():
         raise _refuse(f"the prompt for {request.provider} is empty")
     if any("\0" in part for part in request.argv or ()):
@@ -125,6 +135,28 @@ def _check_numbers(request: SpawnRequest) -> None:
         value = getattr(request, name)
         if value is not None and value <= 0:
             raise _refuse(f"{_camel(name)} must be more than 0")
+
+
+def _check_terminal(request: SpawnRequest) -> None:
+    if request.sizing not in SIZINGS:
+        raise _refuse(f"sizing must be one of {', '.join(SIZINGS)}")
+    if request.mode is not Mode.EMBEDDED:
+        if request.size is not None:
+            raise _refuse(f"size is for mode embedded, an agent in mode {request.mode} has no terminal")
+        return
+    if request.size is not None:
+        if set(request.size) != {"rows", "columns"}:
+            raise _refuse("size must give rows and columns, and nothing else")
+        check_size(**request.size)
+    if request.stdin is not None or request.stdin_base64 is not None or request.stdin_live:
+        raise _refuse("an agent in mode embedded reads its terminal, not stdin: send it input once it runs")
+
+
+def _check_limits(request: SpawnRequest) -> None:
+    if request.memory_bytes is not None and request.memory_bytes < MIN_MEMORY:
+        raise _refuse(f"memoryBytes must be at least {MIN_MEMORY} (16 MiB)")
+    if request.cpus is not None and not (request.cpus > 0 and math.isfinite(request.cpus)):
+        raise _refuse("cpus must be more than 0 (2.5 = two and a half cores)")
 
 
 def _check_environment(request: SpawnRequest) -> None:

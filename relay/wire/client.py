@@ -182,6 +182,8 @@ class AsyncClient:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.target = socket or url or LOCAL_URL
+        self.token = token
+        self.verify = verify
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         transport = (
             httpx.AsyncHTTPTransport(uds=socket, limits=limits)

@@ -17,6 +17,7 @@ __all__ = [
     "Closed",
     "Duplex",
     "Message",
+    "Opening",
     "tune",
 ]
 
@@ -75,6 +76,13 @@ class Duplex(Protocol):
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the line; safe to repeat, and after it has broken."""
+
+
+class Opening(Duplex, Protocol):
+    """A line that the caller wants opened. Until then, `receive` can only tell that the caller has left."""
+
+    async def accept(self) -> None:
+        """Open it. Raises `Closed`."""
 
 
 def tune(line: socket.socket) -> None:

@@ -11,23 +11,45 @@ from typing import Any
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from relay.wire.base import PROTOCOL, PROTOCOL_HEADER, decode, encode, protocol_mismatch
-from relay.wire.endpoints import Endpoint
+from relay.wire.duplex import PING_INTERVAL_S, PING_TIMEOUT_S, Closed
+from relay.wire.endpoints import Body, Endpoint
 from relay.wire.errors import ApiError, Code
+from relay.wire.problem import problem
+from relay.wire.served_socket import ServedSocket
+from relay.wire.terminal import MAX_ATTACH_MESSAGE
 
-__all__ = ["Call", "ServerEvent", "Streamed", "events", "problem", "routes"]
+__all__ = [
+    "SOCKET_OPTIONS",
+    "Call",
+    "ServerEvent",
+    "Streamed",
+    "events",
+    "routes",
+]
 
 KEEPALIVE_S = 15.0
 """Shorter than the 30–60 s after which common proxies drop an idle connection."""
+
+SOCKET_OPTIONS: Mapping[str, Any] = {
+    "ws": "websockets-sansio",
+    "ws_max_size": MAX_ATTACH_MESSAGE,
+    "ws_ping_interval": PING_INTERVAL_S,
+    "ws_ping_timeout": PING_TIMEOUT_S,
+    "ws_per_message_deflate": False,  # 90 KiB a socket, and what a terminal shows is small
+}
+"""How uvicorn is to serve the endpoints that are sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request as a handler sees it: everything parsed and checked.
 
-    `caller` is whatever the guard returned; `query` and `body` are of the endpoint's types.
+    `caller` is whatever the guard returned; `query` and `body` are of the endpoint's types. Of an
+    endpoint that is a socket, `opening` is that socket, not accepted yet.
     """
 
     endpoint: Endpoint[Any]
@@ -36,6 +58,13 @@ class Call:
     query: Any
     body: Any
     request: Request
+    opening: ServedSocket | None = None
+
+    @property
+    def socket(self) -> ServedSocket:
+        """The caller's socket; only endpoints that are one may ask for it."""
+        assert self.opening is not None
+        return self.opening
 
     @property
     def id(self) -> str:
@@ -70,16 +99,36 @@ class Streamed:
     headers: Mapping[str, str] | None = None
 
 
-def routes(handlers: Mapping[Endpoint[Any], Handler], guard: Guard, translate: Translate) -> list[Route]:
-    """Return a route for every endpoint in `handlers`.
+def routes(handlers: Mapping[Endpoint[Any], Handler], guard: Guard, translate: Translate) -> list[BaseRoute]:
+    """Return the routes of every endpoint in `handlers`.
 
     `guard` lets a request in (returning its caller) or raises `ApiError`; it runs before the body
     is read. `translate` turns any other exception into the `ApiError` to answer with.
     """
-    return [
-        Route(endpoint.path, _bind(endpoint, handler, guard, translate), methods=[endpoint.method])
-        for endpoint, handler in handlers.items()
-    ]
+    made: list[BaseRoute] = []
+    for endpoint, handler in handlers.items():
+        is_socket = endpoint.body is Body.SOCKET
+        if is_socket:
+            made.append(WebSocketRoute(endpoint.path, _bind_socket(endpoint, handler, guard, translate)))
+        bound = _bind(endpoint, _no_socket if is_socket else handler, guard, translate)
+        made.append(Route(endpoint.path, bound, methods=[endpoint.method]))
+    return made
+
+
+async def _no_socket(call: Call) -> Response:
+    raise ApiError(
+        Code.PROTOCOL_UNSUPPORTED,
+        f"{call.endpoint.name} is a WebSocket: open it as one, with Upgrade: websocket",
+    )
+
+
+async def _enter(endpoint: Endpoint[Any], request: Request, guard: Guard) -> tuple[Any, Any]:
+    """Return the caller and the query of a request that may come in."""
+    reason = protocol_mismatch(request.headers.get(PROTOCOL_HEADER), we_are="server", they_are="client")
+    if reason:
+        raise ApiError(Code.PROTOCOL_UNSUPPORTED, reason)
+    caller = await guard(request, endpoint)
+    return caller, _query(endpoint, request)
 
 
 def _bind(
@@ -87,13 +136,7 @@ def _bind(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
-            reason = protocol_mismatch(
-                request.headers.get(PROTOCOL_HEADER), we_are="server", they_are="client"
-            )
-            if reason:
-                raise ApiError(Code.PROTOCOL_UNSUPPORTED, reason)
-            caller = await guard(request, endpoint)
-            query = _query(endpoint, request)
+            caller, query = await _enter(endpoint, request, guard)
             body = await _body(endpoint, request)
             call = Call(endpoint, caller, request.path_params, query, body, request)
             return _answer(endpoint, await handler(call))
@@ -107,9 +150,26 @@ def _bind(
     return serve
 
 
-def problem(error: ApiError) -> Response:
-    """Return the response that carries `error`."""
-    return _response(encode(error.body), error.code.status)
+def _bind_socket(
+    endpoint: Endpoint[Any], handler: Handler, guard: Guard, translate: Translate
+) -> Callable[[WebSocket], Awaitable[None]]:
+    async def serve(websocket: WebSocket) -> None:
+        socket = ServedSocket(websocket)
+        # An opening is a GET, so that guards and handlers need to know only one kind of request.
+        request = Request({**websocket.scope, "type": "http", "method": "GET"})
+        await socket.begin()
+        try:
+            caller, query = await _enter(endpoint, request, guard)
+            await handler(Call(endpoint, caller, request.path_params, query, None, request, socket))
+            await socket.close()
+        except Closed:
+            pass
+        except ApiError as error:
+            await socket.refuse(error)
+        except Exception as error:  # noqa: BLE001 - the edge of a request
+            await socket.refuse(translate(error))
+
+    return serve
 
 
 def _response(content: bytes, status: int, media_type: str = "application/json") -> Response:

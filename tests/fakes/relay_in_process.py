@@ -20,6 +20,7 @@ from relay.wire.agents import ManagedAgent, SpawnRequest
 from relay.wire.client import AsyncClient
 from relay.wire.health import Scope, TokenRequest
 from relay.wire.queries import AgentQuery
+from relay.wire.serving import SOCKET_OPTIONS
 
 __all__ = ["RelayInProcess", "eventually"]
 
@@ -56,10 +57,10 @@ class RelayInProcess:
         config = uvicorn.Config(
             self.relay.asgi,
             http="httptools",
-            ws="none",
             lifespan="off",
             log_config=None,
             timeout_graceful_shutdown=1,
+            **SOCKET_OPTIONS,
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))

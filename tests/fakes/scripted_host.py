@@ -31,6 +31,7 @@ from relay.wire.orchestrators import (
 )
 from relay.wire.output import MEDIA_TYPE
 from relay.wire.queries import CommandsQuery
+from relay.wire.sockets import ClientSocket, connect
 
 __all__ = ["ScriptedHost", "agent"]
 
@@ -132,6 +133,15 @@ class ScriptedHost:
             pieces,
             path={"id": self.id, "sid": stream_id},
             media_type=MEDIA_TYPE,
+        )
+
+    async def open_terminal(self, stream_id: str) -> ClientSocket:
+        """Open this host's end of a viewer's socket."""
+        return await connect(
+            endpoints.ATTACH_STREAM,
+            self.client.target,
+            token=self.client.token,
+            path={"id": self.id, "sid": stream_id},
         )
 
     async def refuse_upload(self, stream_id: str, error: ErrorDetail) -> None:
