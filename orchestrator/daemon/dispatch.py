@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -12,33 +12,36 @@ import structlog
 
 from orchestrator.agents.registry import Registry
 from orchestrator.commands.input import send_input, send_signal
-from orchestrator.commands.output import frames
+from orchestrator.commands.resize import resize
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
 from orchestrator.daemon.connection import Connection, backoff_s
+from orchestrator.daemon.lanes import Lanes
+from orchestrator.daemon.streams import Streams
 from orchestrator.daemon.supervise import Supervisor
 from orchestrator.link.errors import LinkError, Retry
 from orchestrator.link.session import Link
+from orchestrator.local.errors import translate
 from orchestrator.store.commands import CommandLog
 from relay.wire.agents import ManagedAgent
-from relay.wire.base import encode, now_ms
+from relay.wire.base import now_ms
 from relay.wire.commands import (
     ActCommand,
+    AttachCommand,
     CommandAck,
+    CommandBody,
     CommandEnvelope,
     ForgetCommand,
     InputCommand,
     Outcome,
     OutputCommand,
+    ResizeCommand,
     SignalCommand,
     SpawnCommand,
     StopCommand,
 )
 from relay.wire.errors import ApiError, Code
 from relay.wire.orchestrators import ActionRequest, Fence
-from relay.wire.output import encode_frame
-from relay.wire.queries import OutputQuery
-from spawners.errors import SpawnerError
 from spawners.failpoint import failpoint
 
 __all__ = ["Dispatcher"]
@@ -71,28 +74,42 @@ class Dispatcher:
         self._connection = connection
         self._forget = forget
         self._act = act
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._streams = Streams(registry, supervisor)
+        self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def accept(self, envelope: CommandEnvelope, link: Link) -> None:
         """Begin to carry out `envelope`, or answer it again if it was carried out before."""
         body = envelope.body
-        work = self._upload(body, link) if isinstance(body, OutputCommand) else self._serve(envelope, link)
+        if isinstance(body, OutputCommand | AttachCommand):
+            work = self._streams.serve(body, link)
+        else:
+            work = self._serve(envelope, link)
         task = asyncio.create_task(work, name=f"command {envelope.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, envelope: CommandEnvelope, link: Link) -> None:
         key = f"{envelope.id}:{envelope.created_at}"
-        agent_id = getattr(envelope.body, "agent_id", "")
-        lock = self._locks.setdefault(agent_id, asyncio.Lock())
-        async with lock:
+        async with self._turn(envelope.body):
             answer = self._commands.answer(key) or await self._carry_out(envelope, key)
-        if not lock.locked():
-            self._locks.pop(agent_id, None)
         fence = link.fence
         answer = msgspec.structs.replace(answer, instance_id=fence.instance_id, epoch=fence.epoch)
         await self._acknowledge(envelope.id, answer, link)
+
+    @asynccontextmanager
+    async def _turn(self, body: CommandBody) -> AsyncIterator[None]:
+        """Keep the order of what happens to one agent, and of what is typed into it.
+
+        Typing may take minutes, for a person or a slow program: a stop does not wait for that.
+        """
+        agent_id = getattr(body, "agent_id", "")
+        async with self._lanes.turn(agent_id):
+            if not isinstance(body, InputCommand):
+                yield
+                return
+        async with self._lanes.turn(f"{agent_id} typing"):
+            yield
 
     async def _acknowledge(self, command_id: int, answer: CommandAck, link: Link) -> None:
         """Try for a while; after that the relay asks again, by repeating the command on its next stream."""
@@ -117,13 +134,8 @@ class Dispatcher:
                 agent=agent,
                 result=result,
             )
-        except ApiError as error:
-            answer = _refusal(error)
-        except SpawnerError as error:
-            answer = _refusal(ApiError(Code.INTERNAL, str(error)))
-        except Exception as error:
-            log.exception("command.failed", command=envelope.id)
-            answer = _refusal(ApiError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 - the edge of a request; what nobody foresaw is logged
+            answer = _refusal(translate(error))
         failpoint("before_command_settled")
         self._commands.settle(key, answer)
         failpoint("after_command_settled")
@@ -143,12 +155,18 @@ class Dispatcher:
             return record.agent, None
         if isinstance(body, ForgetCommand):
             return await self._forget(body.agent_id), None
+        if isinstance(body, ResizeCommand):
+            record = await resize(self._registry, self._supervisor, body.agent_id, body.request)
+            return record.agent, None
         # What follows must not happen twice, so it is written down first.
         if not self._commands.take(key):
             raise ApiError(
                 Code.INTERNAL, "the host restarted while it carried this out; whether it did is unknown"
             )
         failpoint("after_command_taken")
+        return await self._perform_once(body)
+
+    async def _perform_once(self, body: CommandBody) -> Answer:
         if isinstance(body, InputCommand):
             sent = await send_input(self._registry, self._supervisor, body.agent_id, body.request)
             return None, msgspec.to_builtins(sent)
@@ -162,29 +180,6 @@ class Dispatcher:
 
     def _expired(self, envelope: CommandEnvelope) -> bool:
         return envelope.expires_at is not None and now_ms() - self._connection.skew_ms > envelope.expires_at
-
-    async def _upload(self, body: OutputCommand, link: Link) -> None:
-        query = OutputQuery(offset=body.offset, limit=body.limit, tail=body.tail, follow=body.follow)
-        try:
-            record = self._registry.find(body.agent_id)
-            source = frames(record, self._supervisor.live(record.id), query)
-        except ApiError as error:
-            await self._upload_error(body.stream_id, error, link)
-            return
-
-        async def content() -> AsyncIterator[bytes]:
-            async for frame in source:
-                yield encode_frame(frame)
-
-        with contextlib.suppress(LinkError):  # the reader has gone, or the relay: nobody waits for more
-            await link.upload(body.stream_id, content())
-
-    async def _upload_error(self, stream_id: str, error: ApiError, link: Link) -> None:
-        async def content() -> AsyncIterator[bytes]:
-            yield encode(error.body)
-
-        with contextlib.suppress(LinkError):
-            await link.upload(stream_id, content(), "application/json")
 
     async def close(self) -> None:
         for task in self._tasks:

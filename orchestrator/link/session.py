@@ -27,6 +27,7 @@ from relay.wire.orchestrators import (
 )
 from relay.wire.output import MEDIA_TYPE
 from relay.wire.queries import CommandsQuery
+from relay.wire.sockets import ClientSocket, connect
 
 __all__ = ["Link"]
 
@@ -98,6 +99,19 @@ class Link:
                 content,
                 path={"id": self._host_id, "sid": stream_id},
                 media_type=media_type,
+            )
+        except (ApiError, Unreachable) as error:
+            raise classify(error) from error
+
+    async def open_terminal(self, stream_id: str) -> ClientSocket:
+        """Open the host's end of the socket of the viewer that waits for `stream_id`."""
+        try:
+            return await connect(
+                endpoints.ATTACH_STREAM,
+                self._client.target,
+                path={"id": self._host_id, "sid": stream_id},
+                token=self._client.token,
+                verify=self._client.verify,
             )
         except (ApiError, Unreachable) as error:
             raise classify(error) from error

@@ -8,7 +8,15 @@ import structlog
 
 from orchestrator.agents.state import InvalidStep
 from relay.wire.errors import ApiError, Code
-from spawners.errors import SessionBusy, SessionEnded, SessionLost, SpawnerError, SpawnFailed
+from spawners.errors import (
+    NoTerminal,
+    SessionBusy,
+    SessionEnded,
+    SessionLost,
+    SessionTyping,
+    SpawnerError,
+    SpawnFailed,
+)
 
 __all__ = ["translate"]
 
@@ -28,6 +36,10 @@ def translate(error: Exception) -> ApiError:
             return ApiError(Code.NOT_FOUND, str(error))
         case SessionBusy():
             return ApiError(Code.BUSY, str(error))
+        case SessionTyping():
+            return ApiError(Code.BUSY, str(error), freeInMs=error.free_in_ms)
+        case NoTerminal():
+            return ApiError(Code.CONFLICT, str(error))
         case SpawnFailed():
             return ApiError(Code.SPAWN_FAILED, str(error), errno=error.errno, searched=list(error.searched))
         case SpawnerError():

@@ -10,8 +10,10 @@ import msgspec
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
+from orchestrator.commands.attach import attach, serve
 from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.output import frames
+from orchestrator.commands.resize import resize
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
 from orchestrator.daemon.supervise import Supervisor
@@ -63,6 +65,8 @@ class Handlers:
             endpoints.STOP_AGENT: self.stop_agent,
             endpoints.SIGNAL_AGENT: self.signal_agent,
             endpoints.SEND_INPUT: self.send_input,
+            endpoints.RESIZE_AGENT: self.resize_agent,
+            endpoints.ATTACH: self.attach,
             endpoints.READ_OUTPUT: self.read_output,
             endpoints.EVENTS: self.events,
             endpoints.LIST_HOSTS: self.list_hosts,
@@ -121,6 +125,18 @@ class Handlers:
 
     async def send_input(self, call: Call) -> InputResult:
         return await send_input(self._registry, self._supervisor, call.id, call.body)
+
+    async def resize_agent(self, call: Call) -> ManagedAgent:
+        return shown(await resize(self._registry, self._supervisor, call.id, call.body))
+
+    async def attach(self, call: Call) -> None:
+        viewing = await attach(self._registry, call.id, call.query)
+        try:
+            await call.socket.accept()
+        except BaseException:
+            await viewing.attachment.close()
+            raise
+        await serve(self._registry, viewing, call.socket)
 
     async def read_output(self, call: Call) -> Streamed:
         record = self._registry.find(call.id)

@@ -19,7 +19,7 @@ from orchestrator.local.errors import translate
 from orchestrator.local.guard import Guard
 from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
-from relay.wire.serving import Call, routes
+from relay.wire.serving import SOCKET_OPTIONS, Call, routes
 
 __all__ = ["LocalServer"]
 
@@ -50,9 +50,9 @@ class LocalServer:
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="none",
             backlog=BACKLOG,
             timeout_graceful_shutdown=CLOSE_WITHIN_S,
+            **SOCKET_OPTIONS,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

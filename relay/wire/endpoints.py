@@ -47,6 +47,8 @@ Res = TypeVar("Res")
 
 MAX_BODY = 1024 * 1024
 MAX_SPAWN_BODY = 8 * 1024 * 1024
+MAX_ACK_BODY = 8 * 1024 * 1024
+"""An answer may hold the screen of a large terminal as HTML."""
 MAX_ROSTER_BODY = 64 * 1024 * 1024
 
 PUBLIC: frozenset[Scope] = frozenset()
@@ -172,6 +174,7 @@ ACK_COMMAND = Endpoint(
     CommandAck,
     CommandResult,
     HOSTS,
+    max_body=MAX_ACK_BODY,
 )
 ACT = Endpoint(
     "act",

@@ -1,0 +1,272 @@
+"""A terminal seen and used from another host, over the relay, and over this host's own socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from running import Host, RelayServer
+
+from relay.wire import endpoints
+from relay.wire.agents import Mode, Status
+from relay.wire.base import encode
+from relay.wire.client import Unreachable
+from relay.wire.duplex import Closed
+from relay.wire.errors import ApiError, Code
+from relay.wire.health import Scope
+from relay.wire.sockets import ClientSocket, connect
+from relay.wire.terminal import TRY_AGAIN, Attached, AttachQuery, Ended, Notice, Refused, Resize, Sized
+
+TALK = """
+import os, shutil, signal, sys
+def size(*_):
+    columns, rows = shutil.get_terminal_size()
+    print(f"<{rows}x{columns}>", flush=True)
+signal.signal(signal.SIGWINCH, size)
+os.environ.pop("LINES", None), os.environ.pop("COLUMNS", None)
+print("hello", flush=True)
+for line in sys.stdin:
+    if line == "flood\\n":
+        for number in range(200_000):
+            print("x" * 1000)
+        print("drained", flush=True)
+    elif line == "end\\n":
+        sys.exit(3)
+    else:
+        print(f"[{line.strip()}]", flush=True)
+"""
+"""A program that says its size when that changes, and repeats what it reads."""
+
+
+class Viewer:
+    """Somebody at a terminal: what was shown, and the notices."""
+
+    def __init__(self, socket: ClientSocket) -> None:
+        self.socket = socket
+        self.shown = b""
+        self.notices: list[Any] = []
+        self.closed: Closed | None = None
+        self._moved = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = await self.socket.receive()
+                if isinstance(message, bytes):
+                    self.shown = (self.shown + message)[-100_000:]
+                else:
+                    self.notices.append(msgspec.json.decode(message, type=Notice))
+                self._moved.set()
+        except Closed as closed:
+            self.closed = closed
+            self._moved.set()
+
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def sees(self, text: bytes, timeout_s: float = 60.0) -> None:
+        try:
+            await self.until(lambda: text in self.shown, timeout_s)
+        except TimeoutError:
+            pytest.fail(f"{text!r} was not shown; {self.closed!r}, {self.notices}, {self.shown[-2000:]!r}")
+        self.shown = self.shown[self.shown.index(text) + len(text) :]
+
+    async def type(self, data: bytes) -> None:
+        await self.socket.send(data)
+
+    async def resize(self, rows: int, columns: int) -> None:
+        await self.socket.send(encode(Resize(rows=rows, columns=columns)).decode())
+
+    async def ends(self) -> Closed:
+        await self.until(lambda: self.closed is not None)
+        assert self.closed is not None
+        return self.closed
+
+    async def leave(self) -> None:
+        await self.socket.close()
+        await self._reading
+
+
+async def attach(server: RelayServer | Host, agent_id: str, token: str | None = None, **query: Any) -> Viewer:
+    asked = AttachQuery(**{"rows": 24, "columns": 80, **query})
+    if isinstance(server, Host):
+        socket = await connect(
+            endpoints.ATTACH, socket=server.home.daemon_socket, path={"id": agent_id}, query=asked
+        )
+    else:
+        token = token or server.home.admin_token()
+        socket = await connect(endpoints.ATTACH, server.url, token=token, path={"id": agent_id}, query=asked)
+    viewer = Viewer(socket)
+    await viewer.until(lambda: viewer.notices or viewer.closed)
+    assert isinstance(viewer.notices[0], Attached), viewer.notices
+    return viewer
+
+
+async def again(server: RelayServer, agent_id: str) -> Viewer:
+    """Attach as a viewer does whose line has broken: until it is let in, or refused for good."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await attach(server, agent_id)
+            except Unreachable:
+                pass
+            except ApiError as error:
+                assert error.code in TRY_AGAIN, error
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def member(make_member: Callable[[str], Host]) -> Host:
+    return make_member("far")
+
+
+@pytest.fixture(params=["relay", "local"])
+def server(request: pytest.FixtureRequest, relay: RelayServer, member: Host) -> RelayServer | Host:
+    """Where viewers attach: the relay, or the daemon itself."""
+    return relay if request.param == "relay" else member
+
+
+def talker(relay: RelayServer, *argv: str, **facts: Any) -> str:
+    program = argv or (sys.executable, "-c", TALK)
+    spawned = relay.spawn(*program, mode=Mode.EMBEDDED, orchestrator_id="far", **facts)
+    return relay.get(spawned.id, "running").id
+
+
+async def test_a_person_types_sees_resizes_and_is_told_how_it_ended(
+    relay: RelayServer, server: RelayServer | Host
+) -> None:
+    agent_id = talker(relay)
+    viewer = await attach(server, agent_id)
+    await viewer.sees(b"hello")
+    await viewer.type(b"one\r")
+    await viewer.sees(b"[one]")
+    await viewer.resize(30, 100)
+    await viewer.sees(b"<30x100>")
+    assert viewer.notices[1:] == [Sized(rows=30, columns=100)]
+    await viewer.type("ä😀\r".encode())
+    await viewer.sees("[ä😀]".encode())
+    await viewer.type(b"end\r")
+    assert (await viewer.ends()).final
+    ended = viewer.notices[-1]
+    assert isinstance(ended, Ended)
+    assert ended.agent is not None
+    assert (ended.agent.id, ended.agent.status, ended.agent.cause.exit_code) == (agent_id, Status.FAILED, 3)
+
+
+async def test_two_viewers_see_the_same_and_only_one_may_type(
+    relay: RelayServer, server: RelayServer | Host
+) -> None:
+    agent_id = talker(relay)
+    token = relay.new_token(Scope.VIEWER)
+    watching = await attach(server, agent_id, token, read_only=True, rows=10, columns=20, viewer="watcher")
+    typing = await attach(server, agent_id, rows=33, columns=90, viewer="typist")
+    await typing.type(b"both\r")
+    await typing.sees(b"[both]")
+    await watching.sees(b"[both]")
+    assert watching.notices[-1] == Sized(rows=33, columns=90)
+    await watching.type(b"x")
+    await watching.ends()
+    await typing.type(b"still\r")
+    await typing.sees(b"[still]")
+    await typing.leave()
+    later = await attach(server, agent_id)
+    await later.sees(b"[still]")
+    await later.leave()
+
+
+async def test_a_paste_of_100_kb_arrives_whole(relay: RelayServer, server: RelayServer | Host) -> None:
+    count = (
+        "import os, sys, termios, tty; tty.setraw(0); print('ready', flush=True); n = 0\n"
+        "while n < 100_000: n += len(os.read(0, 65536))\n"
+        "print('got', n, flush=True)"
+    )
+    viewer = await attach(server, talker(relay, sys.executable, "-c", count))
+    await viewer.sees(b"ready")
+    await viewer.type(b"p" * 100_000)
+    await viewer.sees(b"got 100000")
+
+
+async def test_what_cannot_be_attached_to_is_an_error(relay: RelayServer, server: RelayServer | Host) -> None:
+    piped = relay.spawn("sleep", "600", orchestrator_id="far").id
+    ended = talker(relay, "true")
+    relay.ended(ended)
+    for agent_id, code in ((piped, Code.CONFLICT), (ended, Code.ENDED), ("ag-nobody", Code.NOT_FOUND)):
+        with pytest.raises(ApiError) as refusal:
+            await attach(server, agent_id)
+        assert refusal.value.code is code
+    with pytest.raises(ApiError) as refusal:
+        await attach(server, piped, rows=0)
+    assert refusal.value.code is Code.INVALID
+
+
+async def test_a_daemon_killed_during_an_attach_lets_its_viewer_back_in(
+    relay: RelayServer, member: Host
+) -> None:
+    agent_id = talker(relay)
+    viewer = await attach(relay, agent_id)
+    await viewer.type(b"before\r")
+    await viewer.sees(b"[before]")
+    member.kill()
+    assert not (await viewer.ends()).final
+    coming = asyncio.create_task(again(relay, agent_id))
+    await asyncio.to_thread(member.start)
+    back = await coming
+    await back.sees(b"[before]")
+    await back.type(b"after\r")
+    await back.sees(b"[after]")
+    await back.leave()
+
+
+async def test_a_daemon_that_is_restarted_says_so(relay: RelayServer, member: Host) -> None:
+    agent_id = talker(relay)
+    viewers = [await attach(relay, agent_id), await attach(member, agent_id)]
+    await asyncio.to_thread(member.end)
+    for viewer in viewers:
+        end = await viewer.ends()
+        assert not end.final, end
+        assert not any(isinstance(notice, Refused | Ended) for notice in viewer.notices)
+
+
+async def test_a_relay_killed_during_an_attach_lets_its_viewer_back_in(
+    relay: RelayServer, member: Host
+) -> None:
+    agent_id = talker(relay)
+    viewer = await attach(relay, agent_id)
+    await viewer.sees(b"hello")
+    relay.kill()
+    assert not (await viewer.ends()).final
+    await asyncio.to_thread(relay.start)
+    back = await again(relay, agent_id)
+    await back.type(b"after\r")
+    await back.sees(b"[after]")
+    await back.leave()
+
+
+async def test_a_viewer_that_is_stopped_holds_nobody_up(relay: RelayServer, member: Host) -> None:
+    """One that reads nothing while 200 MB are painted: neither the agent nor the other viewer waits."""
+    agent_id = talker(relay)
+    other = await attach(relay, agent_id)
+    stopped = await attach(relay, agent_id)
+    stopped.socket._connection.transport.pause_reading()
+    await other.type(b"flood\r")
+    await other.sees(b"drained")
+    stopped.socket._connection.transport.resume_reading()
+    await stopped.sees(b"drained")
+    await other.type(b"well\r")
+    await stopped.sees(b"[well]")
+    relay_rss = _rss(relay.pid)
+    assert relay_rss < 150 * 1024 * 1024, f"the relay has grown to {relay_rss >> 20} MiB"
+
+
+def _rss(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
