@@ -1,0 +1,83 @@
+"""Counting the lines that libghostty-vt scrolls away: it knows only how many it still has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyghostty import ffi, lib
+
+__all__ = ["PIECE", "SLACK", "History", "grid_ref"]
+
+PIECE = 4096
+"""Bytes after which the count is brought up to date: they scroll no more lines than they are."""
+
+SLACK = PIECE + 4096
+"""Lines kept beyond those that were asked for: a piece's, and a page of the library (some hundred to
+some thousand lines), which it drops as a whole."""
+
+PRIMARY = lib.GHOSTTY_TERMINAL_SCREEN_PRIMARY
+
+
+def _by_twin(name: str, result: str) -> Any:
+    # cffi cannot pass a union by value; the library's own binding declares a struct of the same layout.
+    return ffi.cast(f"GhosttyResult(*)(GhosttyTerminal, GhosttyPointS, {result}*)", ffi.addressof(lib, name))
+
+
+_track = _by_twin("ghostty_terminal_grid_ref_track", "GhosttyTrackedGridRef")
+_grid_ref = _by_twin("ghostty_terminal_grid_ref", "GhosttyGridRef")
+_track_set = ffi.cast(
+    "GhosttyResult(*)(GhosttyTrackedGridRef, GhosttyTerminal, GhosttyPointS)",
+    ffi.addressof(lib, "ghostty_tracked_grid_ref_set"),
+)
+
+
+def _point(tag: int, column: int, row: int) -> Any:
+    point = ffi.new("GhosttyPointS*")
+    point.tag = tag
+    point.value.x, point.value.y = column, row
+    return point[0]
+
+
+def grid_ref(terminal: Any, tag: int, column: int, row: int) -> Any:
+    """A reference to a cell, good until the terminal changes; None if there is no such cell."""
+    ref = ffi.new("GhosttyGridRef*")
+    ref.size = ffi.sizeof("GhosttyGridRef")
+    return None if _grid_ref(terminal, _point(tag, column, row), ref) else ref
+
+
+class History:
+    """Follows the first line of the primary screen as it moves into the history."""
+
+    def __init__(self, terminal: Any) -> None:
+        self._terminal = terminal
+        self._top = _point(lib.GHOSTTY_POINT_TAG_ACTIVE, 0, 0)
+        self._ref = ffi.new("GhosttyTrackedGridRef*")
+        if _track(terminal, self._top, self._ref):
+            raise MemoryError("the terminal emulator could not be given memory")
+        self._place = ffi.new("GhosttyPointCoordinate*")
+        self._rows = ffi.new("size_t*")
+        self._active = ffi.new("GhosttyTerminalScreen*")
+        self.scrolled = 0
+
+    def close(self) -> None:
+        lib.ghostty_tracked_grid_ref_free(self._ref[0])
+
+    @property
+    def shown(self) -> bool:
+        """Whether the primary screen is the active one."""
+        lib.ghostty_terminal_get(self._terminal, lib.GHOSTTY_TERMINAL_DATA_ACTIVE_SCREEN, self._active)
+        return bool(self._active[0] == PRIMARY)
+
+    def kept(self) -> int:
+        """Lines of history that the active screen has."""
+        lib.ghostty_terminal_get(self._terminal, lib.GHOSTTY_TERMINAL_DATA_SCROLLBACK_ROWS, self._rows)
+        return int(self._rows[0])
+
+    def follow(self) -> None:
+        """Bring `scrolled` up to date; puts off what cannot be seen while the alternate screen is active."""
+        if not self.shown:
+            return
+        ref, kept = self._ref[0], self.kept()
+        lost = lib.ghostty_tracked_grid_ref_point(ref, lib.GHOSTTY_POINT_TAG_SCREEN, self._place)
+        self.scrolled += kept if lost else kept - self._place.y
+        _track_set(ref, self._terminal, self._top)
