@@ -2,57 +2,293 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
-from spawners.launch import Exit, Resized, Size, Viewer
+from spawners.directory import AgentDirectory, exit_from_json
+from spawners.emulation import Emulation
+from spawners.errors import NoTerminal, SessionEnded, SpawnerError
+from spawners.frames import MAX_INPUT, Kind
+from spawners.launch import Chunk, Exit, Resized, Size, Viewer
+from spawners.line import Line, LineLost, Refused, dial
+from spawners.screen.paint import Painter, paint
+from spawners.screen.queries import QueryFilter
+from spawners.spool import Spool
 
 __all__ = ["Attachment"]
+
+HELLO_S = 5.0
+EXIT_S = 5.0
+"""The exit record follows the end of the output within milliseconds, or a sweep of its tree."""
+
+SKIP = 1024 * 1024
+"""Bytes that a viewer may be behind before it gets a fresh screen in their place: more than a terminal
+buffers, less than anybody would want to watch."""
+
+INLINE = 1024 * 1024
+FRAME_S = 1 / 30
+"""Between two paintings for a viewer of another size, who cannot be given the bytes themselves."""
 
 
 class Attachment:
     """What a viewer's terminal must be given, and what its person types.
 
     Reads at its own pace: a viewer that is too slow skips to a fresh screen, the agent and the other
-    viewers never wait. Queries to the terminal have been taken out: they are answered elsewhere.
+    viewers never wait. Queries to the terminal have been taken out: they are answered elsewhere, or
+    here with `responds`, which a viewer sets that may be the only one there is. A viewer whose terminal
+    has the size of the agent's gets its bytes; any other one gets paintings of what fits.
     """
 
-    exit: Exit | None = None
-    """How the program ended, once the iteration has ended because of that."""
+    def __init__(self, directory: str, viewer: Viewer, line: Line) -> None:
+        self._directory = directory
+        self._viewer = viewer
+        self._line = line
+        self._spool = Spool(directory)
+        self._emulation = Emulation(directory)
+        self._size = self._told = Size()
+        self._fresh = True
+        self._final = False
+        self._end = 0
+        self._offset = 0
+        self._data: list[tuple[int, bytes]] = []
+        self._moved = asyncio.Event()
+        self._filter = QueryFilter()
+        self._painter = Painter(viewer.size)
+        self._painted_at = 0.0
+        self.exit: Exit | None = None
+        """How the program ended, once the iteration has ended because of that."""
 
     @classmethod
-    async def open(cls, directory: str, viewer: Viewer) -> Attachment:
+    async def open(cls, directory: str, viewer: Viewer, *, responds: bool = False) -> Attachment:
         """Attach to the agent whose files are in `directory`.
 
         Raises `NoTerminal`, `SessionEnded` for one that has ended, and `SpawnerError` if its keeper
         cannot be reached.
         """
-        raise NotImplementedError
+        line, hello = await _reach(directory)
+        try:
+            if hello["exit"] is not None:
+                raise SessionEnded("the program has ended")
+            if not hello.get("terminal"):
+                raise NoTerminal("this agent runs on pipes and has no terminal; read its logs instead")
+            attachment = cls(directory, viewer, line)
+            line.own(attachment)
+            await attachment._enter(responds)
+        except BaseException:
+            line.close()
+            raise
+        return attachment
+
+    async def _enter(self, responds: bool) -> None:
+        size = self._viewer.size
+        try:
+            state = await self._line.request(
+                Kind.ATTACH,
+                name=self._viewer.name,
+                rows=size.rows,
+                columns=size.columns,
+                readOnly=self._viewer.read_only,
+            )
+        except Refused as refused:
+            raise SpawnerError(str(refused)) from refused
+        self._size = self._told = Size(state["rows"], state["columns"])
+        if responds:
+            self._line.tell(Kind.RESPOND)
 
     @property
     def size(self) -> Size:
         """The size of the agent's terminal now."""
-        raise NotImplementedError
+        return self._size
 
-    def __aiter__(self) -> AsyncIterator[bytes | Resized]:
+    # -- what is to be shown
+
+    async def __aiter__(self) -> AsyncIterator[bytes | Resized]:
         """Yield bytes to write to the viewer's terminal, the present screen first, and a `Resized`
         whenever the size of the agent's terminal has changed.
 
         Ends when the program has ended and all was yielded. Raises `SpawnerError` if the keeper is
         gone without that.
         """
-        raise NotImplementedError
+        while True:
+            if self._told != self._size:
+                self._told, self._fresh = self._size, True
+                yield Resized(self._offset, self._size)
+            if self._fresh:
+                self._fresh = False
+                yield await self._repaint()
+            elif self._viewer.size != self._size:
+                if self._ready():
+                    await self._pace()
+                    await self._catch_up()
+                    yield self._painter.update(self._emulation.screen)
+            else:
+                for piece in self._pieces():
+                    if piece:
+                        yield piece
+                if self._backlog() > SKIP:
+                    self._fresh = True
+            if self._fresh or self._told != self._size:
+                continue
+            if self._ready():
+                await asyncio.sleep(0)
+                continue
+            if self._final:
+                break
+            await self._more()
+        await self._see_exit()
+
+    def _ready(self) -> bool:
+        return bool(self._data) or self._end > self._offset
+
+    def _backlog(self) -> int:
+        return max(0, self._end - self._offset)
+
+    async def _more(self) -> None:
+        """Wait until there is output, another size, a viewer's wish, or the end of it all."""
+        self._moved.clear()
+        self._line.tell_offset(Kind.WATCH, self._offset)
+        await self._moved.wait()
+        if not self._line.up and not self._final:
+            # The keeper has gone. What it left on disk is still to be shown, if it said how it ended.
+            self._final, self._end = True, max(self._end, self._spool.end)
+
+    def _pieces(self) -> list[bytes]:
+        """What has come since, without the queries in it."""
+        pieces = []
+        for offset, data in self._data:
+            if offset == self._offset:
+                pieces.append(self._filter.feed(data))
+                self._offset += len(data)
+        self._data.clear()
+        if self._end > self._offset:
+            stored = self._spool.read(self._offset)
+            for item in stored:
+                if isinstance(item, Chunk):
+                    pieces.append(self._filter.feed(item.data))
+                else:
+                    self._fresh = True
+                self._offset = item.end
+            if not stored:  # it was never stored (full disk), or is gone already
+                self._offset, self._fresh = self._end, True
+        return pieces
+
+    async def _catch_up(self) -> None:
+        self._data.clear()
+        if self._emulation.behind > INLINE:
+            await asyncio.to_thread(self._emulation.catch_up)
+        else:
+            self._emulation.catch_up()
+        self._offset = max(self._emulation.offset, self._offset)
+        self._end = max(self._end, self._offset)
+
+    async def _repaint(self) -> bytes:
+        """The whole present screen; what is written from here on follows it without a seam."""
+        await self._catch_up()
+        self._painter = Painter(self._viewer.size)
+        if self._viewer.size != self._size:
+            return self._painter.update(self._emulation.screen)
+        self._filter = QueryFilter()
+        tail = self._emulation.tail
+        self._filter.feed(tail)  # an unfinished sequence at its end is held back, and sent on with the rest
+        return paint(self._emulation.screen, self._viewer.size) + _half_character(tail)
+
+    async def _pace(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._painted_at + FRAME_S:
+            await asyncio.sleep(self._painted_at + FRAME_S - now)
+        self._painted_at = asyncio.get_running_loop().time()
+
+    async def _see_exit(self) -> None:
+        if self.exit is None:
+            await asyncio.wait([self._line.lost], timeout=EXIT_S)
+        self.exit = self.exit or AgentDirectory(self._directory).exit()
+        if self.exit is None:
+            raise SpawnerError("the agent's keeper is gone, and has not said how the agent ended")
+
+    # -- what the viewer does
 
     async def type(self, data: bytes) -> None:
         """Put a person's keys into the program's input; returns when the kernel has taken them.
 
         Raises `SessionEnded`, and `SpawnerError` for a read-only viewer.
         """
-        raise NotImplementedError
+        try:
+            for at in range(0, len(data), MAX_INPUT):
+                await self._line.send_keys(data[at : at + MAX_INPUT], None, automatic=False)
+        except Refused as refused:
+            raise SpawnerError(str(refused)) from refused
+        except LineLost as lost:
+            raise SessionEnded("the program has ended") from lost
 
     async def resize(self, size: Size) -> None:
         """The viewer's own terminal has another size now; it gets a fresh screen."""
-        raise NotImplementedError
+        self._viewer = Viewer(self._viewer.name, size, self._viewer.read_only)
+        try:
+            state = await self._line.request(Kind.RESIZE, rows=size.rows, columns=size.columns)
+        except (SpawnerError, TimeoutError):
+            return  # it ends, or does not answer: the iteration will tell
+        self._size = Size(state["rows"], state["columns"])
+        self._fresh = True
+        self._moved.set()
 
     async def close(self) -> None:
         """Detach. The program goes on."""
-        raise NotImplementedError
+        self._line.close()
+        self._moved.set()
+
+    # -- what the keeper says (LineOwner)
+
+    def on_hello(self, hello: dict[str, Any]) -> None:
+        """Nothing a viewer needs to know."""
+
+    def on_data(self, offset: int, data: bytes) -> None:
+        self._data.append((offset, data))
+        self._moved.set()
+
+    def on_grew(self, end: int, final: bool) -> None:
+        self._end, self._final = max(self._end, end), self._final or final
+        self._moved.set()
+
+    def on_sized(self, rows: int, columns: int) -> None:
+        self._size = Size(rows, columns)
+        self._moved.set()
+
+    def on_asked(self, first: int, upto: int) -> None:
+        self._line.answer(upto, self._emulation.replies(first, upto))
+
+    def on_exit(self, record: dict[str, Any]) -> None:
+        self.exit = exit_from_json(record)
+        self._moved.set()
+
+    def on_lost(self) -> None:
+        self._moved.set()
+
+
+async def _reach(directory: str) -> tuple[Line, dict[str, Any]]:
+    """A line to the keeper of this directory, and what it said first."""
+    files = AgentDirectory(directory)
+    spec = files.spec()
+    if spec is None:
+        raise SpawnerError(f"there is no agent in {directory}")
+    if not files.is_locked():
+        raise SessionEnded("the program has ended")
+    try:
+        line = await dial(spec["socket"])
+        return line, await asyncio.wait_for(line.hello, HELLO_S)
+    except (OSError, LineLost, TimeoutError) as error:
+        if files.exit() is not None:
+            raise SessionEnded("the program has ended") from error
+        raise SpawnerError(f"the agent's keeper does not answer: {error or 'no word from it'}") from error
+
+
+def _half_character(data: bytes) -> bytes:
+    """The bytes at the end of `data` that begin a UTF-8 character and do not finish it."""
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return data[-back:] if length > back else b""
+        if byte < 0x80:
+            break
+    return b""
