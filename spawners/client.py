@@ -1,7 +1,7 @@
 """`KeeperSpawner`: starts each agent under a keeper process of its own, and finds them again.
 
-The daemon never forks: a keeper is started with `subprocess.Popen` on its vfork path, detached, holding the
-lock of the agent's directory. From then on everything is settled by looking at that directory.
+A keeper holds the lock of the agent's directory. From its start on everything is settled by looking at that
+directory.
 """
 
 from __future__ import annotations
@@ -13,33 +13,27 @@ import functools
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 
 from spawners import _os, failpoint, recovery
+from spawners.births import Keepers
 from spawners.directory import AgentDirectory
 from spawners.errors import SessionLost, SpawnerError, SpawnFailed
 from spawners.frames import Kind
-from spawners.keeper_program import compiled_keeper
 from spawners.keeper_session import KeeperSession
 from spawners.launch import MAX_CELLS, Exit, Identity, Launch, SessionRef, Stdin
-from spawners.line import Line, LineLost, take_up
+from spawners.limits import Limits
+from spawners.line import Line, LineLost
 from spawners.tree import MARK, PLACE
 
 __all__ = ["KeeperSession", "KeeperSpawner"]
 
 SOCKET_PATH_LIMIT = 103
 """Bytes of a unix socket's path on macOS; Linux has four more."""
-BIRTH_S = 30.0
-"""A keeper answers after about ten milliseconds; only a machine in deep trouble needs this long."""
 HELLO_S = 5.0
 GIB = 1024**3
 _AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _INLINE_STDIN = 256 * 1024
 """Input up to this size is written on the event loop (0.1 ms), more in a thread."""
-_KEEPER_ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", failpoint.VARIABLE)
-"""All a keeper inherits: what its Python needs to start. Above all not the mark of another agent."""
 
 
 class KeeperSpawner:
@@ -47,10 +41,13 @@ class KeeperSpawner:
 
     `root` holds one directory per agent, `sockets` (a short path) one socket per living keeper, `cache` the
     byte-compiled keeper; all three are made 0700 if absent. `held_bytes` bounds how far a follower can hold
-    rotation back. Raises `SpawnFailed` where this system cannot run agents.
+    rotation back. `keepers` makes the keepers; by default each is executed on its own, in our cgroup.
+    Raises `SpawnFailed` where this system cannot run agents.
     """
 
-    def __init__(self, root: str, sockets: str, cache: str, *, held_bytes: int = GIB) -> None:
+    def __init__(
+        self, root: str, sockets: str, cache: str, *, held_bytes: int = GIB, keepers: Keepers | None = None
+    ) -> None:
         if _os.why_unsupported:
             raise SpawnFailed(_os.why_unsupported)
         for path in (root, sockets, cache):
@@ -58,8 +55,7 @@ class KeeperSpawner:
         self._root = os.path.abspath(root)
         self._sockets = os.path.abspath(sockets)
         self._held_bytes = held_bytes
-        self._program = compiled_keeper(os.path.abspath(cache))
-        self._keepers: set[subprocess.Popen[bytes]] = set()
+        self._keepers = keepers or Keepers(cache)
 
     # -- Spawner
 
@@ -133,7 +129,7 @@ class KeeperSpawner:
         if spec is None or directory.child() is not None or directory.exit() is not None:
             os.close(lock)
             raise SessionLost("unknown", f"{ref.agent_id} may have been executed; reattach it instead")
-        return await self._start(ref, lock)
+        return await self._start(ref, lock, Limits.of_spec(spec))
 
     # -- starting
 
@@ -150,6 +146,9 @@ class KeeperSpawner:
             raise SpawnFailed("a program in a terminal reads its input there: leave stdin out, type it")
         if launch.sizing not in ("active", "smallest"):
             raise SpawnFailed(f"sizing is {launch.sizing!r}; it must be 'active' or 'smallest'")
+        problem = Limits(launch.memory_bytes, launch.cpus).problem
+        if problem:
+            raise SpawnFailed(problem)
         path = self._socket(launch.agent_id)
         if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
             raise SpawnFailed(f"socket path over {SOCKET_PATH_LIMIT} bytes, use a shorter folder: {path}")
@@ -174,61 +173,19 @@ class KeeperSpawner:
         except OSError as error:
             raise SpawnFailed(f"cannot write into {ref.directory}: {error.strerror}", error.errno) from error
         failpoint.failpoint("after_spec_written")
-        return await self._start(ref, lock)
+        return await self._start(ref, lock, Limits(launch.memory_bytes, launch.cpus))
 
-    async def _start(self, ref: SessionRef, lock: int) -> KeeperSession:
+    async def _start(self, ref: SessionRef, lock: int, limits: Limits) -> KeeperSession:
         """Start the keeper, which takes over `lock`, and return the session once exec has succeeded."""
-        ours, theirs = socket.socketpair()
         try:
-            keeper = self._popen(ref.directory, lock, theirs.fileno())
-        except OSError as error:
-            ours.close()
-            raise SpawnFailed(f"cannot start a keeper: {error.strerror}", error.errno) from error
+            line, hello = await self._keepers.start(ref, lock, limits)
         finally:
             os.close(lock)
-            theirs.close()
-        self._keepers.add(keeper)
-        _os.on_exit(keeper.pid, lambda: self._reap(keeper))
-        failpoint.failpoint("after_keeper_started")
-        line = await take_up(ours)
-        try:
-            hello = await asyncio.wait_for(asyncio.shield(line.hello), BIRTH_S)
-        except SpawnFailed:
-            await line.lost  # the keeper has undone what it made
-            raise
-        except (LineLost, TimeoutError) as error:
-            line.close()
-            raise await asyncio.to_thread(_stillborn, ref, keeper) from error
         return KeeperSession.alive(ref, hello, line)
-
-    def _popen(self, directory: str, lock: int, control: int) -> subprocess.Popen[bytes]:
-        python = [sys.executable, "-I", "-S", "-E", "-X", "utf8"]
-        argv = [*python, self._program, directory, str(lock), str(control)]
-        log = os.open(f"{directory}/keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            return subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                cwd="/",
-                env={name: os.environ[name] for name in _KEEPER_ENV if name in os.environ},
-                pass_fds=(lock, control),
-                start_new_session=True,
-            )
-        finally:
-            os.close(log)
-
-    def _reap(self, keeper: subprocess.Popen[bytes]) -> None:
-        """Collect a keeper that has left, so that it does not stay as a zombie."""
-        if keeper.poll() is None:
-            asyncio.get_running_loop().call_later(0.1, self._reap, keeper)
-        else:
-            self._keepers.discard(keeper)
 
     def _inherit(self, keeper_pid: int) -> None:
         """Collect a keeper that is our child although another program started it: we were exec'd by that."""
-        if all(keeper.pid != keeper_pid for keeper in self._keepers) and not _os.collect(keeper_pid):
+        if not self._keepers.is_child(keeper_pid) and not _os.collect(keeper_pid):
             _os.on_exit(keeper_pid, lambda: self._inherit(keeper_pid))
 
     # -- finding
@@ -283,17 +240,3 @@ async def _hear(ref: SessionRef) -> Line | Exit:
             found.close()
             raise
         return found
-
-
-def _stillborn(ref: SessionRef, keeper: subprocess.Popen[bytes]) -> SpawnFailed:
-    """A keeper that never said whether exec succeeded: end it and all it may have started. Blocks."""
-    keeper.kill()  # our unreaped child: the number cannot be another's
-    keeper.wait()
-    directory = AgentDirectory(ref.directory)
-    message = "the keeper died before the program was running"
-    with contextlib.suppress(OSError), open(directory.file("keeper.log"), "rb") as log:
-        said = log.read()[-2000:].decode("utf-8", "replace").strip()
-        if said:
-            message += f": {said}"
-    ended = recovery.lost(ref)
-    return SpawnFailed(f"{message} ({ended})" if ended.ended_pids else message)

@@ -102,6 +102,8 @@ class AgentDirectory:
             "spoolBytes": launch.spool_bytes,
             "heldBytes": held_bytes,
             "openFiles": launch.open_files,
+            "memoryBytes": launch.memory_bytes,
+            "cpus": launch.cpus,
             "socket": _text(socket),
         }
         self._write("spec.tmp", json.dumps(spec).encode())

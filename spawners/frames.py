@@ -63,6 +63,7 @@ class Kind(enum.IntEnum):
     DONE = 4  # JSON {id, …}: a request was carried out
     REFUSED = 5  # JSON {id, code, message}: it was not
     EXIT = 6  # JSON: the exit record, on disk already unless `durable` is false
+    BORN = 7  # JSON {pid}: the keeper is there and waits for GO before it executes anything
 
     DATA = 16  # u64 offset, bytes: the answer to WATCH for one who has read everything before it
     ASKED = 17  # u64 from, u64 to: output in that range asks the terminal something (to a responder)
@@ -78,6 +79,7 @@ class Kind(enum.IntEnum):
     HOLD = 39  # u64 offset from which rotation spares this connection; RELEASE ends that
     WAIT = 40  # u64 offset → one GREW as soon as the output reaches beyond it or has ended
     COLLECTED = 41  # JSON {id}: the exit record that could not be written is known; the keeper may leave
+    GO = 42  # JSON {cpus}: the answer to BORN; to how many CPUs the program is to be confined, or null
     RESIZE = 48  # JSON {id, rows, columns} → DONE {rows, columns}: of a viewer's terminal, or the agent's
     ATTACH = 49  # JSON {id, name, rows, columns, readOnly} → DONE {rows, columns, spoolEnd}
     TYPE = 50  # u32 id, u8 1 = automatic, bytes → DONE {written, unread}

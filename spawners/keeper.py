@@ -17,8 +17,12 @@ in every keeper. What it promises:
 - It leaves when its program has never started, or when the exit record is on disk and the output has
   ended. A record that cannot be written is served over the socket until a daemon says COLLECTED.
 - A stop that began is finished here, whatever happens to the daemon.
+- Started with a further argument `gate`, it says BORN before the program is executed and waits for GO on
+  its control connection: it is moved into the cgroup that both are to live in. Without a GO nothing ran.
 - SIGHUP and SIGINT are ignored; SIGTERM (system shutdown) ends the tree and is recorded as `shutdown`;
   SIGUSR1 makes it listen anew, for a daemon that found the socket's file deleted.
+
+`--zygote FD` makes it a fork server for keepers instead (see `zygote`).
 
 Everything about the frames is explained in `frames.py`.
 """
@@ -29,6 +33,7 @@ import _socket
 import _struct
 import errno
 import fcntl
+import gc
 import posix
 import resource  # `wait3` would import it at its first call, when this Python may have been replaced
 import select
@@ -41,14 +46,15 @@ if MYPY:
     from typing import Any
 
 VERSION = 1
-HELLO, FAILED, GREW, DONE, REFUSED, EXIT = 1, 2, 3, 4, 5, 6
+HELLO, FAILED, GREW, DONE, REFUSED, EXIT, BORN = 1, 2, 3, 4, 5, 6, 7
 DATA, ASKED, SIZED = 16, 17, 18
-STATUS, INPUT, CANCEL_INPUT, CLOSE_STDIN, SIGNAL, STOP, MEMBERS, HOLD, WAIT, COLLECTED = range(32, 42)
+STATUS, INPUT, CANCEL_INPUT, CLOSE_STDIN, SIGNAL, STOP, MEMBERS, HOLD, WAIT, COLLECTED, GO = range(32, 43)
 RESIZE, ATTACH, TYPE, WATCH, ANSWER, RESPOND, TERMINAL = range(48, 55)
 MAX_PAYLOAD = 1024 * 1024
 HEADER = _struct.Struct("!IB")
 INDEX = _struct.Struct("!QQ")  # offset; milliseconds << 16 | stream << 8
 RELEASE = 2**64 - 1
+CMSG_CLOEXEC = 0x40000000  # MSG_CMSG_CLOEXEC, which typeshed does not list for `_socket`
 
 PTY, STDOUT, STDERR = 0, 1, 2
 READ_SIZE = 65536  # what a pipe holds on Linux
@@ -153,6 +159,13 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[posix.write(fd, view) :]
 
 
+def drain(fd: int) -> None:
+    try:
+        posix.read(fd, 4096)
+    except BlockingIOError:
+        pass
+
+
 def now_ms() -> int:
     return int(time.time() * 1000)
 
@@ -204,13 +217,8 @@ def boot_id() -> str:
         return ""
 
 
-def become_subreaper() -> bool:
-    """Make everything orphaned in the tree a child of this process (PR_SET_CHILD_SUBREAPER, Linux 3.4).
-
-    `_ctypes` costs 0.3 ms where `ctypes` costs 2.5; it is private, so the public one is the fallback.
-    """
-    if not LINUX:
-        return False
+def find_prctl() -> "Callable[..., int]":
+    """`_ctypes` costs 0.3 ms where `ctypes` costs 2.5; it is private, so the public one is the fallback."""
     try:
         import _ctypes  # noqa: PLC0415
 
@@ -221,15 +229,27 @@ def become_subreaper() -> bool:
             _flags_ = _ctypes.FUNCFLAG_CDECL
             _restype_ = Int
 
-        prctl = Function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"))  # type: ignore[arg-type]
-        return bool(prctl(36, 1, 0, 0, 0) == 0)
+        function: "Callable[..., int]" = Function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"))  # type: ignore[arg-type]
     except Exception:
-        try:
-            import ctypes  # noqa: PLC0415
+        import ctypes  # noqa: PLC0415
 
-            return bool(ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0)
-        except Exception:
-            return False
+        function = ctypes.CDLL(None).prctl
+    return function
+
+
+PRCTL: "list[Callable[..., int]]" = []  # found once; a fork server has it before it forks
+
+
+def become_subreaper() -> bool:
+    """Make everything orphaned in the tree a child of this process (PR_SET_CHILD_SUBREAPER, Linux 3.4)."""
+    if not LINUX:
+        return False
+    try:
+        if not PRCTL:
+            PRCTL.append(find_prctl())
+        return bool(PRCTL[0](36, 1, 0, 0, 0) == 0)
+    except Exception:
+        return False
 
 
 def children_of(pid: int) -> "list[int]":
@@ -321,7 +341,7 @@ class MemoryEvidence:
     def __init__(self) -> None:
         self.folder, self.counter_file = self.find_cgroup()
         self.before = self.counter()
-        self.alone = self.others() == set()
+        self.alone = self.is_alone()
 
     @staticmethod
     def find_cgroup() -> "tuple[str, str]":
@@ -347,6 +367,17 @@ class MemoryEvidence:
             if line.startswith(b"oom_kill "):
                 return int(line.split()[1])
         return -1
+
+    def is_alone(self) -> bool:
+        """Whether this keeper, which has no children yet, is all there is in the cgroup."""
+        try:
+            fd = posix.open(self.folder + "/cgroup.procs", posix.O_RDONLY | posix.O_CLOEXEC)
+            try:
+                return posix.read(fd, 32).split() == [b"%d" % posix.getpid()]
+            finally:
+                posix.close(fd)
+        except OSError:
+            return False
 
     def others(self) -> "set[int]":
         """Processes of the cgroup that are neither this keeper nor below it."""
@@ -544,6 +575,10 @@ class Refusal(Exception):
 
 class NotStarted(Exception):
     """The program could not be executed: (errno, message, directories searched)."""
+
+
+class Abandoned(Exception):
+    """Nobody waits any more for what has not begun."""
 
 
 class Input:
@@ -908,6 +943,28 @@ def explain(path: str, error: OSError) -> str:
     return text
 
 
+def confine(count: int) -> "set[int]":
+    """Run on so many CPUs only, with all that is started from here on; returns those it was before.
+
+    Neighbouring keepers begin at different ones.
+    """
+    if sys.platform != "linux":
+        return set()
+    before = posix.sched_getaffinity(0)
+    usable = sorted(before)
+    first = posix.getpid() % len(usable)
+    posix.sched_setaffinity(0, (usable + usable)[first : first + min(count, len(usable))])
+    return before
+
+
+def release(cpus: "set[int]") -> None:
+    if cpus and sys.platform == "linux":
+        try:
+            posix.sched_setaffinity(0, cpus)
+        except OSError:
+            pass  # those have been taken away meanwhile; what is left does as well
+
+
 # ---- the keeper -------------------------------------------------------------------------------------
 
 
@@ -967,20 +1024,28 @@ class Keeper:
 
     # -- birth
 
-    def start(self) -> bool:
+    def start(self, gate: bool) -> bool:
         """Everything up to a running program; False, with nothing left behind, if it cannot be executed."""
+        cpus: "set[int]" = set()
         try:
             self.prepare()
+            if gate:
+                cpus = self.pass_gate()
+            self.memory = MemoryEvidence()
             self.claim()
             failpoint("after_claim")
             stdio = self.open_stdio()
             try:
                 self.pid = execute(self.spec, stdio)
             finally:
+                release(cpus)
                 for fd in set(stdio) if isinstance(stdio, list) else ():
                     posix.close(fd)
         except NotStarted as error:
             self.fail(error.args[0], error.args[1], error.args[2])
+            return False
+        except Abandoned:
+            self.fail(None, "abandoned before it was started", [])
             return False
         except OSError as error:
             self.fail(error.errno, "cannot prepare %s: %s" % (self.directory, error.strerror), [])
@@ -1011,11 +1076,41 @@ class Keeper:
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(self.spec["openFiles"], hard), hard))
         self.subreaper = become_subreaper()
-        self.memory = MemoryEvidence()
         self.listen()
         failpoint("before_claim")
         self.reserve_fd = posix.open(self.directory + "/exit.reserved", self.creation_flags(), 0o600)
         write_all(self.reserve_fd, b" " * RESERVE)  # works on every file system, unlike fallocate
+
+    def pass_gate(self) -> "set[int]":
+        """Say that this process is there and wait until it may go on; what GO says is done.
+
+        Returns the CPUs to go back to after exec. Raises Abandoned, with nothing claimed, if the daemon
+        is gone or the system wants us to end.
+        """
+        failpoint("before_born")
+        self.send(self.birth, BORN, {"pid": self.me})
+        failpoint("after_born")
+        poll = select.poll()
+        for fd in (self.birth.socket.fileno(), self.wake_fd):
+            poll.register(fd, select.POLLIN)
+        while not self.terminated:
+            poll.poll()
+            drain(self.wake_fd)
+            try:
+                data = self.birth.socket.recv(READ_SIZE)
+                frames = self.birth.frames(data)
+            except BlockingIOError:
+                continue
+            except (OSError, ValueError):
+                break
+            if not data:
+                break
+            for kind, payload in frames:
+                if kind == GO:
+                    failpoint("after_go")
+                    count = loads(payload)["cpus"]
+                    return confine(count) if count else set()
+        raise Abandoned
 
     @staticmethod
     def creation_flags() -> int:
@@ -1146,10 +1241,7 @@ class Keeper:
         self.unheard = True
 
     def on_wake(self, fd: int) -> None:
-        try:
-            posix.read(fd, 4096)
-        except BlockingIOError:
-            pass
+        drain(fd)
         self.reap()
 
     def reap(self) -> None:
@@ -1872,16 +1964,112 @@ class Keeper:
     }
 
 
-def main() -> None:
-    directory, lock_fd, control_fd = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+# ---- starting ---------------------------------------------------------------------------------------
+
+
+def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
+    """Be the keeper of this directory's agent; the exit code of the process."""
     for fd in (lock_fd, control_fd):
         posix.set_inheritable(fd, False)  # the program must hold neither the lock nor the line
     fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # already ours: fails only if it was not handed over
     keeper = Keeper(directory, control_fd)
-    if not keeper.start():
+    if not keeper.start(gate):
         keeper.say_goodbye()
-        sys.exit(1)
+        return 1
     keeper.run()
+    return 0
+
+
+def zygote(fd: int) -> None:
+    """Fork a keeper for each request on `fd`, until the daemon at its other end is gone.
+
+    A request is one packet: JSON {id, directory, gate, umask, failpoints} with the lock, the control connection
+    and the log as file descriptors. The answer is {id, pid}. Everything that a keeper needs has been
+    loaded by then, so that it shares its memory with all others. There is one thread and nothing but C
+    modules: a fork of that is safe. Keepers know nothing of their origin and outlive it.
+    """
+    server = _socket.socket(fileno=fd)
+    posix.set_inheritable(fd, False)
+    if become_subreaper():  # for what it loads; orphans of a killed keeper are not ours to have
+        PRCTL[0](36, 0, 0, 0, 0)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # nobody has to collect a keeper
+    gc.collect()
+    gc.freeze()
+    server.send(dumps({"id": 0, "pid": posix.getpid()}).encode())
+    while True:
+        data, handed = receive(server)
+        if not data:
+            return
+        number = 0
+        try:
+            request = loads(data)
+            number = request["id"]
+            if "in_zygote" in request["failpoints"]:
+                posix.kill(posix.getpid(), SIGKILL)
+            pid = posix.fork()
+        except Exception as error:
+            answer: "dict[str, Any]" = {"id": number, "error": repr(error)}
+        else:
+            if pid == 0:
+                be_born(server, request, handed)
+            answer = {"id": number, "pid": pid}
+        for handed_fd in handed:
+            posix.close(handed_fd)
+        try:
+            server.send(dumps(answer).encode())
+        except OSError:
+            return
+
+
+def receive(server: "_socket.socket") -> "tuple[bytes, list[int]]":
+    """One request and its file descriptors; empty at the end."""
+    try:
+        data, notes, _, _ = server.recvmsg(READ_SIZE, 64, CMSG_CLOEXEC)
+    except OSError:
+        return b"", []
+    handed: "list[int]" = []
+    for _, kind, content in notes:
+        if kind == _socket.SCM_RIGHTS:
+            handed += _struct.unpack("%di" % (len(content) // 4), content[: len(content) // 4 * 4])
+    return data, handed
+
+
+def be_born(server: "_socket.socket", request: "dict[str, Any]", handed: "list[int]") -> None:
+    """In the forked process: everything as in one that was executed. Never returns."""
+    code = 1
+    try:
+        posix.setsid()
+        server.close()
+        lock_fd, control_fd, log_fd = handed
+        posix.dup2(log_fd, 2)
+        posix.close(log_fd)
+        posix.umask(request["umask"])
+        ARMED[:] = request["failpoints"]
+        set_name("muster-keeper")
+        code = keep(request["directory"], lock_fd, control_fd, request["gate"])
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        posix._exit(code)
+
+
+def set_name(name: str) -> None:
+    """What `ps` and `top` show of a process that has not been executed for itself."""
+    try:
+        fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+        try:
+            posix.write(fd, name.encode())
+        finally:
+            posix.close(fd)
+    except OSError:
+        pass
+
+
+def main() -> None:
+    if sys.argv[1] == "--zygote":
+        zygote(int(sys.argv[2]))
+    else:
+        sys.exit(keep(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:] == ["gate"]))
 
 
 if __name__ == "__main__":

@@ -58,11 +58,15 @@ class LineOwner(Protocol):
 
 
 class Line(asyncio.Protocol):
-    """The daemon's end. `hello` resolves with the keeper's first frame, or fails with `SpawnFailed`."""
+    """The daemon's end. `hello` resolves with the keeper's first frame, or fails with `SpawnFailed`.
+
+    `born` resolves before that: with the pid of a keeper that waits for `go`, or with None if it does not.
+    """
 
     def __init__(self) -> None:
         self.owner: LineOwner | None = None
         self.hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.born: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.get_running_loop().create_future()
         self._transport: asyncio.WriteTransport | None = None
         self._decoder = Decoder()
@@ -105,7 +109,7 @@ class Line(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         failure = LineLost("the keeper closed the connection")
-        waiting = [*self._answers.values(), self.hello]
+        waiting: list[asyncio.Future[Any]] = [*self._answers.values(), self.hello, self.born]
         self._answers.clear()
         for future in waiting:
             if not future.done():
@@ -119,6 +123,10 @@ class Line(asyncio.Protocol):
     # -- frames
 
     def _handle(self, kind: int, payload: bytes) -> None:
+        if not self.born.done():
+            self.born.set_result(decode_json(payload)["pid"] if kind == Kind.BORN else None)
+        if kind == Kind.BORN:
+            return
         if kind == Kind.HELLO and not self.hello.done():
             self.hello.set_result(decode_json(payload))
         elif kind == Kind.FAILED and not self.hello.done():
@@ -196,6 +204,11 @@ class Line(asyncio.Protocol):
             return await asyncio.wait_for(future, timeout_s)
         finally:
             self._answers.pop(number, None)
+
+    def go(self, cpus: int | None) -> None:
+        """Let a keeper that was born execute its program, confined to `cpus` whole ones if that is given."""
+        if self._transport is not None:
+            self._transport.write(encode_json(Kind.GO, {"cpus": cpus}))
 
     def tell(self, kind: Kind) -> None:
         """A request whose answer nobody needs; dropped if the line is down."""

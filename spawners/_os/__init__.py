@@ -1,9 +1,9 @@
 """What differs between operating systems, under the same names; the choice is made here and nowhere else.
 
 `boot_id()` · `processes()` · `process(pid)` · `has_mark(pid, mark)` · `send_signal(process, number)` ·
-`on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` ·
-`raise_file_limit()` · `why_unsupported` · `OwnTty` · `manager_socket(environ)` ·
-`start_scope(path, name, pids, properties)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` ·
+`on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
+`why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
+`unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` · `hand_over(line, data, fds)` ·
 `resident_bytes(pid)` · `proportional_bytes(pid)`
 """
 
@@ -27,6 +27,7 @@ else:
     from spawners._os.manager import manager_socket, start_scope
     from spawners._os.usage import (
         cgroup_limits,
+        fork_is_safe,
         proportional_bytes,
         resident_bytes,
         unit_of,
@@ -34,18 +35,19 @@ else:
     )
 
 if sys.platform == "linux":
-    from spawners._os.linux import boot_id, has_mark, on_exit, process, processes, send_signal
+    from spawners._os.linux import boot_id, fork_is_safe, has_mark, on_exit, process, processes, send_signal
     from spawners._os.own_tty import OwnTty
-    from spawners._os.posix import collect, is_locked, lock_new, raise_file_limit, why_unsupported
+    from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 elif sys.platform == "darwin":
     from spawners._os.darwin import boot_id, has_mark, on_exit, process, processes, send_signal
     from spawners._os.own_tty import OwnTty
-    from spawners._os.posix import collect, is_locked, lock_new, raise_file_limit, why_unsupported
+    from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 else:
     from spawners._os.windows import (
         OwnTty,
         boot_id,
         collect,
+        hand_over,
         has_mark,
         is_locked,
         lock_new,
@@ -64,6 +66,8 @@ __all__ = [
     "boot_id",
     "cgroup_limits",
     "collect",
+    "fork_is_safe",
+    "hand_over",
     "has_mark",
     "is_locked",
     "lock_new",

@@ -9,8 +9,9 @@ import contextlib
 import fcntl
 import os
 import resource
+import socket
 
-__all__ = ["collect", "is_locked", "lock_new", "raise_file_limit", "why_unsupported"]
+__all__ = ["collect", "hand_over", "is_locked", "lock_new", "raise_file_limit", "why_unsupported"]
 
 why_unsupported = ""
 """Why sessions cannot be run here; empty: they can."""
@@ -53,6 +54,11 @@ def collect(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] != 0
     except ChildProcessError:
         return True
+
+
+def hand_over(line: socket.socket, data: bytes, fds: list[int]) -> None:
+    """Send one packet and copies of open files with it. Raises OSError; then nothing was sent."""
+    socket.send_fds(line, [data], fds)
 
 
 def raise_file_limit() -> tuple[int, int]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import psutil
 
-__all__ = ["cgroup_limits", "proportional_bytes", "resident_bytes", "unit_of", "usable_cpus"]
+__all__ = ["cgroup_limits", "fork_is_safe", "proportional_bytes", "resident_bytes", "unit_of", "usable_cpus"]
+
+fork_is_safe = False
+"""macOS aborts a program that calls its frameworks after a fork without exec; Windows has no fork."""
 
 
 def unit_of(_: int | str) -> str:

@@ -5,14 +5,17 @@ assert sys.platform == "win32"
 
 """Windows has no keeper yet. Everything imports, and `why_unsupported` says so before anything is begun."""
 
+import socket
 from collections.abc import Callable
 from typing import NoReturn
 
 from spawners._os.facts import Process
 
 __all__ = [
+    "OwnTty",
     "boot_id",
     "collect",
+    "hand_over",
     "has_mark",
     "is_locked",
     "lock_new",
@@ -60,6 +63,10 @@ def collect(pid: int) -> bool:
     _refuse()
 
 
+def hand_over(line: socket.socket, data: bytes, fds: list[int]) -> None:
+    _refuse()
+
+
 def lock_new(path: str) -> int:
     _refuse()
 
@@ -71,3 +78,16 @@ def is_locked(path: str) -> bool:
 def raise_file_limit() -> tuple[int, int]:
     """Windows has no such limit: handles are bounded by memory."""
     return 1 << 20, 1 << 20
+
+
+class OwnTty:
+    fd = -1
+    size = (0, 0)
+
+    @classmethod
+    def open(cls, descriptor: int) -> "OwnTty":
+        raise OSError("attaching is not supported on Windows yet: use Linux or macOS (or WSL)")
+
+    def make_raw(self) -> None: ...
+    def restore(self) -> None: ...
+    def close(self) -> None: ...

@@ -1,5 +1,5 @@
 """Fixtures that hand each contract test every implementation."""
 
-from spawner_fixtures import fifo, scripted, spawner
+from spawner_fixtures import fifo, keepers, scripted, spawner
 
-__all__ = ["fifo", "scripted", "spawner"]
+__all__ = ["fifo", "keepers", "scripted", "spawner"]

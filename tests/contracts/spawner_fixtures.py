@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -11,23 +12,37 @@ from pathlib import Path
 import pytest
 from muster_processes import agent_argv
 
+from spawners.births import Keepers
 from spawners.client import KeeperSpawner
 from spawners.errors import SessionLost
 from spawners.launch import Launch, Stdin
 
+IMPLEMENTATIONS = [
+    "executed",
+    pytest.param("forked", marks=pytest.mark.needs("linux")),  # by a zygote
+]
+"""How the keepers of a spawner come to be."""
 
-def _keeper(folder: str) -> KeeperSpawner:
-    return KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache")
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+async def keepers(request: pytest.FixtureRequest) -> AsyncIterator[Keepers]:
+    """What makes the keepers of `spawner`."""
+    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
+    made = Keepers(f"{folder}/cache", zygote=request.param == "forked")
+    made.begin()
+    if request.param == "forked":
+        async with asyncio.timeout(60):
+            await made.ready()
+    yield made
+    await made.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-IMPLEMENTATIONS: dict[str, Callable[[str], KeeperSpawner]] = {"keeper": _keeper}
-
-
-@pytest.fixture(params=list(IMPLEMENTATIONS))
-async def spawner(request: pytest.FixtureRequest) -> AsyncIterator[KeeperSpawner]:
+@pytest.fixture
+async def spawner(keepers: Keepers) -> AsyncIterator[KeeperSpawner]:
     """An implementation in a short folder of its own; every agent it left is ended afterwards."""
     folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
-    made = IMPLEMENTATIONS[request.param](folder)
+    made = KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache", keepers=keepers)
     try:
         yield made
     finally:

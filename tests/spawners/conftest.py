@@ -1,5 +1,5 @@
 """The fixtures of the contract tests, for what only the keeper itself promises."""
 
-from spawner_fixtures import fifo, scripted, spawner
+from spawner_fixtures import fifo, keepers, scripted, spawner
 
-__all__ = ["fifo", "scripted", "spawner"]
+__all__ = ["fifo", "keepers", "scripted", "spawner"]

@@ -347,11 +347,11 @@ async def test_keepers_leave_no_zombies(spawner: KeeperSpawner, scripted: Script
     keepers = [keeper_pid(session.ref) for session in sessions]
     await asyncio.gather(*(session.wait() for session in sessions))
     async with asyncio.timeout(60):
-        while spawner._keepers:  # noqa: ASYNC110 - collected through the loop, which tells nobody
+        while spawner._keepers._executed:  # noqa: ASYNC110 - collected through the loop, which tells nobody
             await asyncio.sleep(0.005)
 
     assert not set(zombies_of(os.getpid())) & set(keepers)
-    assert not spawner._keepers
+    assert not spawner._keepers._executed
 
 
 async def test_a_keeper_whose_socket_was_deleted_is_reached_again(

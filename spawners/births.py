@@ -1,0 +1,291 @@
+"""How keepers come to be: forked by a zygote or executed, in a cgroup of their own where one can be had.
+
+The daemon itself never forks. A keeper is given the lock of its agent's directory and one end of a
+connection, and proves over that connection that its program has been executed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from spawners import _os, recovery
+from spawners.directory import AgentDirectory
+from spawners.errors import SpawnFailed
+from spawners.failpoint import failpoint
+from spawners.keeper_program import compiled_keeper, start_program
+from spawners.launch import SessionRef
+from spawners.limits import Limits, left_to_enforce
+from spawners.line import Line, LineLost, take_up
+from spawners.scopes import Scopes, ignore
+from spawners.zygote import Asked, Zygote, ZygoteFailed
+
+__all__ = ["Keepers"]
+
+BIRTH_S = 30.0
+"""A keeper answers after about ten milliseconds; only a machine in deep trouble needs this long."""
+ZYGOTE_S = 1.0
+"""A zygote that has not made a keeper by now is not faster than executing one."""
+LET_GO_S = 2.0
+"""Until the kernel has closed all that a killed zygote held."""
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 60.0
+"""Between attempts to start a zygote again: doubled each time, until one has lived for so long."""
+DYING_S = 5.0
+
+
+class Keepers:
+    """Makes keepers. `cache` holds their byte code; `report` gets a sentence when something goes wrong.
+
+    With `zygote`, and after `begin`, most are forked. What a zygote does not do within a second is done by
+    executing the keeper; nothing is ever started twice.
+    """
+
+    def __init__(
+        self,
+        cache: str,
+        *,
+        zygote: bool = False,
+        scopes: Scopes | None = None,
+        report: Callable[[str], None] = ignore,
+    ) -> None:
+        os.makedirs(cache, mode=0o700, exist_ok=True)
+        self._program = compiled_keeper(os.path.abspath(cache))
+        self._log = os.path.join(os.path.abspath(cache), "zygote.log")
+        self._wanted = zygote and _os.fork_is_safe
+        self._scopes = scopes
+        self._report = report
+        self._zygote: Zygote | None = None
+        self._sheltered = False
+        self._ready = asyncio.Event()
+        self._tending: asyncio.Task[None] | None = None
+        self._executed: set[subprocess.Popen[bytes]] = set()
+        self.problem = ""
+
+    # -- the zygote
+
+    def begin(self) -> None:
+        """Keep a zygote there from now on, if one is wanted."""
+        if self._wanted and self._tending is None:
+            self._tending = asyncio.get_running_loop().create_task(self._tend(), name="zygote")
+
+    async def ready(self) -> None:
+        """Return once keepers are forked."""
+        await self._ready.wait()
+
+    async def close(self) -> None:
+        """Let the zygote go. All keepers live on."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
+            self._tending = None
+        zygote, self._zygote = self._zygote, None
+        self._ready.clear()
+        if zygote is not None:
+            await zygote.close()
+
+    @property
+    def zygote_pid(self) -> int | None:
+        """The fork server's process; None while there is none."""
+        return self._zygote.pid if self._zygote is not None else None
+
+    @property
+    def state(self) -> str:
+        """How keepers are made now, in words."""
+        how = (
+            "each is executed on its own" if self._zygote is None else f"forked by process {self._zygote.pid}"
+        )
+        where = (
+            "in scopes of their own"
+            if self._scopes and not self._scopes.problem
+            else "in the daemon's cgroup"
+        )
+        return f"{how}, {where}"
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not as it was meant to be; empty: all is well."""
+        found = [self.problem] if self.problem and self._zygote is None else []
+        return found + ([self._scopes.problem] if self._scopes and self._scopes.problem else [])
+
+    @property
+    def is_sheltered(self) -> bool:
+        """Whether keepers live on when the cgroup of this process is ended."""
+        return self._scopes is not None and not self._scopes.problem
+
+    async def _tend(self) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            began = time.monotonic()
+            try:
+                self._zygote = await self._start_zygote()
+                self._ready.set()
+                await self._zygote.lost
+                problem = "it has ended"
+            except ZygoteFailed as error:
+                problem = str(error)
+            self._zygote = None
+            self._ready.clear()
+            self._trouble(f"the fork server for keepers: {problem}; they are executed until it is back")
+            if time.monotonic() - began > LONGEST_PAUSE_S:
+                pause = FIRST_PAUSE_S
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    async def _start_zygote(self) -> Zygote:
+        zygote = await Zygote.start(self._program, self._log)
+        name = f"muster-keepers-{secrets.token_hex(4)}.scope"
+        try:
+            self._sheltered = self._scopes is None or await self._scopes.put(
+                zygote.pid, name, "Muster: keepers of agents"
+            )
+        except BaseException:
+            await zygote.close()
+            raise
+        return zygote
+
+    def _trouble(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._report(problem)
+
+    # -- starting
+
+    async def start(self, ref: SessionRef, lock: int, limits: Limits) -> tuple[Line, dict[str, Any]]:
+        """Start the keeper of `ref` and return its line and HELLO, once its program has been executed.
+
+        `lock` is handed on, and stays open here. Raises `SpawnFailed`; then nothing of it is left.
+        """
+        if self._zygote is not None:
+            try:
+                return await self._fork(self._zygote, ref, lock, limits)
+            except ZygoteFailed as error:
+                self._trouble(f"the fork server for keepers: {error}; this one is executed")
+        return await self._execute(ref, lock, limits)
+
+    async def _fork(
+        self, zygote: Zygote, ref: SessionRef, lock: int, limits: Limits
+    ) -> tuple[Line, dict[str, Any]]:
+        ours, theirs = socket.socketpair()
+        gate = bool(limits) or not self._sheltered
+        try:
+            asked = zygote.ask(ref.directory, gate=gate, lock=lock, control=theirs.fileno())
+        except ZygoteFailed:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        failpoint("after_keeper_started")
+        line = await take_up(ours)
+        try:
+            await self._forked(zygote, asked, ref, line)
+        except BaseException:
+            line.close()
+            raise
+        finally:
+            zygote.settled(asked)
+        return await self._birth(line, ref, limits, lambda: _end_forked(asked))
+
+    async def _forked(self, zygote: Zygote, asked: Asked, ref: SessionRef, line: Line) -> None:
+        """Return once the keeper has been heard of. Raises `ZygoteFailed` if there is certainly none."""
+        await asyncio.wait([line.born], timeout=ZYGOTE_S)
+        if not line.born.done() and asked.pid is None:
+            # It may do it yet, when we have executed another: so it must not exist any more. If it has
+            # forked, the child holds its end of the connection; else nobody does, and the line is lost.
+            await zygote.kill()
+            await asyncio.wait([line.born], timeout=LET_GO_S)
+        lost = line.born.done() and isinstance(line.born.exception(), LineLost)
+        if lost and asked.pid is None and AgentDirectory(ref.directory).child() is None:
+            raise ZygoteFailed("it has not made a keeper within a second, or died over it")
+
+    async def _execute(self, ref: SessionRef, lock: int, limits: Limits) -> tuple[Line, dict[str, Any]]:
+        ours, theirs = socket.socketpair()
+        gate = bool(limits) or (self._scopes is not None and self._scopes.usable)
+        words = [ref.directory, str(lock), str(theirs.fileno()), *(["gate"] if gate else [])]
+        try:
+            fds = (lock, theirs.fileno())
+            keeper = start_program(self._program, words, fds=fds, log=f"{ref.directory}/keeper.log")
+        except OSError as error:
+            ours.close()
+            raise SpawnFailed(f"cannot start a keeper: {error.strerror}", error.errno) from error
+        finally:
+            theirs.close()
+        self._executed.add(keeper)
+        _os.on_exit(keeper.pid, lambda: self._reap(keeper))
+        failpoint("after_keeper_started")
+        return await self._birth(await take_up(ours), ref, limits, lambda: _end_executed(keeper))
+
+    async def _birth(
+        self, line: Line, ref: SessionRef, limits: Limits, end: Callable[[], None]
+    ) -> tuple[Line, dict[str, Any]]:
+        """Let the keeper pass the gate, if it waits there, and wait for its first word."""
+        try:
+            async with asyncio.timeout(BIRTH_S):
+                pid = await line.born
+                if pid is not None:
+                    line.go(await self._prepared(ref, pid, limits))
+                return line, await line.hello
+        except SpawnFailed:
+            await line.lost  # the keeper has undone what it made
+            raise
+        except (LineLost, TimeoutError) as error:
+            line.close()
+            raise await asyncio.to_thread(_stillborn, ref, end) from error
+        except BaseException:
+            line.close()  # one that waits at the gate must not wait for ever
+            raise
+
+    async def _prepared(self, ref: SessionRef, pid: int, limits: Limits) -> int | None:
+        """Put the keeper where it belongs; returns to how many CPUs it has to confine its program itself."""
+        left = limits
+        if self._scopes is not None:
+            what = f"Muster agent {ref.agent_id}"
+            if await self._scopes.put(pid, f"muster-{ref.agent_id}.scope", what, limits) and limits:
+                left = left_to_enforce(pid, limits)
+        return left.whole_cpus
+
+    def _reap(self, keeper: subprocess.Popen[bytes]) -> None:
+        """Collect a keeper that has left, so that it does not stay as a zombie."""
+        if keeper.poll() is None:
+            asyncio.get_running_loop().call_later(0.1, self._reap, keeper)
+        else:
+            self._executed.discard(keeper)
+
+    def is_child(self, pid: int) -> bool:
+        """Whether the keeper was executed by us, and will be collected."""
+        return any(keeper.pid == pid for keeper in self._executed)
+
+
+def _end_executed(keeper: subprocess.Popen[bytes]) -> None:
+    keeper.kill()  # our unreaped child: the number cannot be another's
+    keeper.wait()
+
+
+def _end_forked(asked: Asked) -> None:
+    """Blocks until it is gone, for some seconds at most."""
+    found = _os.process(asked.pid) if asked.pid is not None else None
+    deadline = time.monotonic() + DYING_S
+    while found is not None and found.name == "muster-keeper" and time.monotonic() < deadline:
+        _os.send_signal(found, 9)
+        time.sleep(0.005)
+        found = _os.process(found.pid)
+
+
+def _stillborn(ref: SessionRef, end: Callable[[], None]) -> SpawnFailed:
+    """A keeper that never said whether exec succeeded: end it and all it may have started. Blocks."""
+    end()
+    directory = AgentDirectory(ref.directory)
+    message = "the keeper died before the program was running"
+    with contextlib.suppress(OSError), open(directory.file("keeper.log"), "rb") as log:
+        said = log.read()[-2000:].decode("utf-8", "replace").strip()
+        if said:
+            message += f": {said}"
+    ended = recovery.lost(ref)
+    return SpawnFailed(f"{message} ({ended})" if ended.ended_pids else message)
