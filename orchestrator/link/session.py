@@ -27,7 +27,7 @@ from relay.wire.orchestrators import (
 )
 from relay.wire.output import MEDIA_TYPE
 from relay.wire.queries import CommandsQuery
-from relay.wire.sockets import ClientSocket, connect
+from relay.wire.sockets import ClientSocket, SocketClient
 
 __all__ = ["Link"]
 
@@ -42,6 +42,7 @@ class Link:
 
     def __init__(self, client: AsyncClient, host_id: str) -> None:
         self._client = client
+        self._sockets = SocketClient(client.target, token=client.token, verify=client.verify)
         self._host_id = host_id
         self.url = client.target
         self.fence = Fence(instance_id="", epoch=0)
@@ -106,12 +107,8 @@ class Link:
     async def open_terminal(self, stream_id: str) -> ClientSocket:
         """Open the host's end of the socket of the viewer that waits for `stream_id`."""
         try:
-            return await connect(
-                endpoints.ATTACH_STREAM,
-                self._client.target,
-                path={"id": self._host_id, "sid": stream_id},
-                token=self._client.token,
-                verify=self._client.verify,
+            return await self._sockets.connect(
+                endpoints.ATTACH_STREAM, path={"id": self._host_id, "sid": stream_id}
             )
         except (ApiError, Unreachable) as error:
             raise classify(error) from error

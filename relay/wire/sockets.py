@@ -28,7 +28,7 @@ from relay.wire.duplex import BROKEN, PING_INTERVAL_S, PING_TIMEOUT_S, Closed, M
 from relay.wire.endpoints import Endpoint
 from relay.wire.terminal import MAX_ATTACH_MESSAGE
 
-__all__ = ["ClientSocket", "connect"]
+__all__ = ["ClientSocket", "SocketClient"]
 
 ANSWER_TIMEOUT_S = 60.0
 """For the whole opening: a relay answers only once the agent's host has opened its own end."""
@@ -62,49 +62,59 @@ class ClientSocket:
         await self._connection.close(code, reason)
 
 
-async def connect(
-    endpoint: Endpoint[Any],
-    url: str | None = None,
-    *,
-    socket: str | None = None,
-    path: Mapping[str, str | int] | None = None,
-    query: Any = None,
-    token: str | None = None,
-    verify: ssl.SSLContext | bool = True,
-) -> ClientSocket:
-    """Open a socket at `endpoint` of the server at `url`, or on the unix socket whose path is `socket`.
+class SocketClient:
+    """Opens sockets at one server; made like a `client.AsyncClient`, but without a connection to keep."""
 
-    Raises `ApiError` for a refusal and `Unreachable` when nobody answers within 60 s, like the calls
-    of `client.AsyncClient`.
-    """
-    target = socket or url or LOCAL_URL
-    address = _address(url or LOCAL_URL, endpoint.url(**(path or {})), query)
-    options: dict[str, Any] = {
-        "additional_headers": request_headers(token),
-        "user_agent_header": None,
-        "compression": None,
-        "open_timeout": ANSWER_TIMEOUT_S,
-        "ping_interval": PING_INTERVAL_S,
-        "ping_timeout": PING_TIMEOUT_S,
-        "close_timeout": CLOSE_TIMEOUT_S,
-        "max_size": MAX_ATTACH_MESSAGE,
-        "max_queue": QUEUED_MESSAGES,
-    }
-    try:
-        if socket is not None:
-            return ClientSocket(await unix_websocket(socket, address, **options))
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        socket: str | None = None,
+        token: str | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self.target = socket or url or LOCAL_URL
+        self._url = url or LOCAL_URL
+        self._socket = socket
+        self._verify = verify
+        self._options: dict[str, Any] = {
+            "additional_headers": request_headers(token),
+            "user_agent_header": None,
+            "compression": None,
+            "open_timeout": ANSWER_TIMEOUT_S,
+            "ping_interval": PING_INTERVAL_S,
+            "ping_timeout": PING_TIMEOUT_S,
+            "close_timeout": CLOSE_TIMEOUT_S,
+            "max_size": MAX_ATTACH_MESSAGE,
+            "max_queue": QUEUED_MESSAGES,
+        }
+
+    async def connect(
+        self, endpoint: Endpoint[Any], *, path: Mapping[str, str | int] | None = None, query: Any = None
+    ) -> ClientSocket:
+        """Open a socket at `endpoint`.
+
+        Raises `ApiError` for a refusal and `Unreachable` when nobody answers within 60 s.
+        """
+        address = _address(self._url, endpoint.url(**(path or {})), query)
+        try:
+            return ClientSocket(await self._open(address))
+        except InvalidStatus as error:
+            answer = error.response
+            protocol, body = answer.headers.get(PROTOCOL_HEADER), bytes(answer.body or b"")
+            check_answer(address, answer.status_code, protocol, body)
+            raise Unreachable(f"{self.target} answered {answer.status_code} and opened no socket") from None
+        except (OSError, TimeoutError, ValueError, WebSocketException) as error:
+            raise Unreachable(f"cannot reach {self.target}: {error or type(error).__name__}") from error
+
+    async def _open(self, address: str) -> ClientConnection:
+        if self._socket is not None:
+            return await unix_websocket(self._socket, address, **self._options)
+        options = dict(self._options)
         if address.startswith("wss:"):
-            options["ssl"] = httpx.create_ssl_context(verify=verify, trust_env=False)
+            options["ssl"] = httpx.create_ssl_context(verify=self._verify, trust_env=False)
         line = await asyncio.to_thread(_dialled, address)
-        return ClientSocket(await websocket(address, proxy=None, sock=line, **options))
-    except InvalidStatus as error:
-        answer = error.response
-        check_answer(
-            address, answer.status_code, answer.headers.get(PROTOCOL_HEADER), bytes(answer.body or b"")
-        )
-        raise Unreachable(f"{target} answered {answer.status_code} instead of opening a socket") from None
-    except (OSError, TimeoutError, WebSocketException) as error:
-        raise Unreachable(f"cannot reach {target}: {error or type(error).__name__}") from error
+        return await websocket(address, proxy=None, sock=line, **options)
 
 
 def _dialled(address: str) -> sockets.socket:

@@ -19,7 +19,7 @@ from relay.wire.client import Unreachable
 from relay.wire.duplex import Closed
 from relay.wire.errors import ApiError, Code
 from relay.wire.health import Scope
-from relay.wire.sockets import ClientSocket, connect
+from relay.wire.sockets import ClientSocket, SocketClient
 from relay.wire.terminal import TRY_AGAIN, Attached, AttachQuery, Ended, Notice, Refused, Resize, Sized
 
 TALK = """
@@ -97,14 +97,12 @@ class Viewer:
 
 
 async def attach(server: RelayServer | Host, agent_id: str, token: str | None = None, **query: Any) -> Viewer:
-    asked = AttachQuery(**{"rows": 24, "columns": 80, **query})
     if isinstance(server, Host):
-        socket = await connect(
-            endpoints.ATTACH, socket=server.home.daemon_socket, path={"id": agent_id}, query=asked
-        )
+        sockets = SocketClient(socket=server.home.daemon_socket)
     else:
-        token = token or server.home.admin_token()
-        socket = await connect(endpoints.ATTACH, server.url, token=token, path={"id": agent_id}, query=asked)
+        sockets = SocketClient(server.url, token=token or server.home.admin_token())
+    wanted = AttachQuery(**{"rows": 24, "columns": 80, **query})
+    socket = await sockets.connect(endpoints.ATTACH, path={"id": agent_id}, query=wanted)
     viewer = Viewer(socket)
     await viewer.until(lambda: viewer.notices or viewer.closed)
     assert isinstance(viewer.notices[0], Attached), viewer.notices

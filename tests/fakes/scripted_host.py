@@ -31,7 +31,7 @@ from relay.wire.orchestrators import (
 )
 from relay.wire.output import MEDIA_TYPE
 from relay.wire.queries import CommandsQuery
-from relay.wire.sockets import ClientSocket, connect
+from relay.wire.sockets import ClientSocket, SocketClient
 
 __all__ = ["ScriptedHost", "agent"]
 
@@ -137,12 +137,8 @@ class ScriptedHost:
 
     async def open_terminal(self, stream_id: str) -> ClientSocket:
         """Open this host's end of a viewer's socket."""
-        return await connect(
-            endpoints.ATTACH_STREAM,
-            self.client.target,
-            token=self.client.token,
-            path={"id": self.id, "sid": stream_id},
-        )
+        sockets = SocketClient(self.client.target, token=self.client.token)
+        return await sockets.connect(endpoints.ATTACH_STREAM, path={"id": self.id, "sid": stream_id})
 
     async def refuse_upload(self, stream_id: str, error: ErrorDetail) -> None:
         async def body() -> AsyncIterator[bytes]:

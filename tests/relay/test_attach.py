@@ -22,7 +22,7 @@ from relay.wire.commands import AttachCommand, CommandEnvelope
 from relay.wire.duplex import LINE_LOST, NORMAL, WRONG_MESSAGE, Closed, Message
 from relay.wire.errors import ApiError, Code, ErrorDetail
 from relay.wire.health import Scope
-from relay.wire.sockets import ClientSocket, connect
+from relay.wire.sockets import ClientSocket, SocketClient
 from relay.wire.terminal import MAX_ATTACH_MESSAGE, Attached, AttachQuery, Ended, Refused, Resize
 
 SIZE = {"rows": 24, "columns": 80}
@@ -42,13 +42,9 @@ def embedded(agent_id: str = "ag-1", **facts: Any) -> Any:
 async def attach(
     relay: RelayInProcess, agent_id: str = "ag-1", token: str | None = None, **query: Any
 ) -> ClientSocket:
-    return await connect(
-        endpoints.ATTACH,
-        relay.url,
-        token=token or relay.client().token,
-        path={"id": agent_id},
-        query=AttachQuery(**{**SIZE, **query}),
-    )
+    sockets = SocketClient(relay.url, token=token or relay.client().token)
+    wanted = AttachQuery(**{**SIZE, **query})
+    return await sockets.connect(endpoints.ATTACH, path={"id": agent_id}, query=wanted)
 
 
 async def asked(commands: AsyncIterator[CommandEnvelope]) -> AttachCommand:
