@@ -151,8 +151,11 @@ def _crop(row: list[Cell], first: int, count: int) -> list[Cell]:
     return cut
 
 
-def row_bytes(row: list[Cell], *, clear: bool = False) -> bytes:
-    """One row, pen reset before and after; trailing blanks left out, or erased if `clear`."""
+def row_bytes(row: list[Cell], *, clear: bool = False, align: bool = True) -> bytes:
+    """One row, pen reset before and after; trailing blanks left out, or erased if `clear`.
+
+    `align` moves the cursor behind each character of which terminals differ on how wide it is.
+    """
     end = len(row)
     while end and row[end - 1] == BLANK:
         end -= 1
@@ -163,8 +166,7 @@ def row_bytes(row: list[Cell], *, clear: bool = False) -> bytes:
             pen = cell.style
             out.append(sgr(pen).decode())
         out.append(cell.text if cell.text.isprintable() else _printable(cell.text) or " ")
-        if len(cell.text) > 1 or cell.wide:
-            # Terminals differ on how wide such a thing is: go where the next column is for us.
+        if align and (len(cell.text) > 1 or cell.wide):
             out.append(f"\x1b[{column + 2 + cell.wide}G")
     if pen != BLANK.style:
         out.append("\x1b[0m")
