@@ -1,7 +1,7 @@
 """What a host is told by its owner: `config.toml`, and environment variables over it.
 
-The structs below are the only list of keys: their types check the file, their descriptions are what
-`muster config list` prints, and `MUSTER_` with the key in capitals (`policy.max_agents` →
+The structs in `sections.py` are the only list of keys: their types check the file, their descriptions are
+what `muster config list` prints, and `MUSTER_` with the key in capitals (`policy.max_agents` →
 `MUSTER_POLICY_MAX_AGENTS`) is the variable that overrides one.
 """
 
@@ -14,13 +14,12 @@ import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from orchestrator.detach_keys import PATTERN as KEYS_PATTERN
-from orchestrator.terminal_size import PATTERN as SIZE_PATTERN
+from orchestrator.sections import Host, Keep, Keeper, Log, Policy, Relay, Section, Spool, Terminal
 from relay.wire.home import Home
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "ConfigError",
     "Host",
     "Keep",
+    "Keeper",
     "Key",
     "Log",
     "Policy",
@@ -39,119 +39,15 @@ __all__ = [
 ]
 
 ENV_PREFIX = "MUSTER_"
-ENV_EXCEPTIONS = {"relay.token": "MUSTER_TOKEN"}
-"""The one variable whose name is in the contract (DESIGN §7) and does not follow from its key."""
-
-Approval = Literal["read-only", "guarded", "open"]
-Natural = Annotated[int, Meta(ge=0)]
-Url = Annotated[str, Meta(pattern="^(https?://[^ ]+)?$")]
+ENV_EXCEPTIONS = {"relay.token": "MUSTER_TOKEN", "keeper.zygote": "MUSTER_ZYGOTE"}
+"""Variables whose names are in the contract (DESIGN §7) or known well, and do not follow from their keys."""
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; the message names the file or variable, the key and what to do."""
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file."""
-
-
-class Relay(_Section, frozen=True, kw_only=True):
-    url: Annotated[
-        Url, Meta(description="the relay to use, as http(s)://HOST:PORT; empty: the embedded one")
-    ] = ""
-    token: Annotated[
-        str, Meta(description="the token for it; empty: the one that the embedded relay made")
-    ] = ""
-
-
-class Host(_Section, frozen=True, kw_only=True):
-    id: Annotated[
-        str,
-        Meta(
-            description="this host's stable name at the relay; empty: its host name",
-            pattern="^[A-Za-z0-9._-]{0,64}$",
-        ),
-    ] = ""
-    labels: Annotated[
-        dict[str, str],
-        Meta(description="facts to place spawns by, as zone = 'eu' (variable: zone=eu,gpu=yes)"),
-    ] = {}
-    base_dir: Annotated[
-        str, Meta(description="where an agent without a cwd starts; empty: the user's home")
-    ] = ""
-
-
-class Policy(_Section, frozen=True, kw_only=True):
-    """What may run here, whoever asks. Lists name what is allowed: `*` is everything, none is nothing."""
-
-    providers: Annotated[list[str], Meta(description="providers that may be used; * for all")] = (
-        msgspec.field(default_factory=lambda: ["*"])
-    )
-    base_dirs: Annotated[
-        list[str], Meta(description="folders that agents may start in, symlinks resolved; * for anywhere")
-    ] = msgspec.field(default_factory=lambda: ["*"])
-    env_allow: Annotated[
-        list[str], Meta(description="variables a spawn may set, as NAME or PREFIX_*; * for all")
-    ] = msgspec.field(default_factory=lambda: ["*"])
-    approval_max: Annotated[
-        Approval, Meta(description="the highest approval mode: read-only, guarded or open")
-    ] = "open"
-    max_agents: Annotated[
-        Natural, Meta(description="agents at the same time; further spawns are refused")
-    ] = 256
-    timeout_max: Annotated[
-        Natural,
-        Meta(description="longest life of an agent in seconds, given to those without one; 0: no limit"),
-    ] = 0
-    remote_spawns: Annotated[
-        Literal["allow", "deny"], Meta(description="whether spawns that come through the relay are taken")
-    ] = "allow"
-
-
-class Keep(_Section, frozen=True, kw_only=True):
-    """How long what is left of ended agents stays. Never touches one that runs."""
-
-    records_days: Annotated[Natural, Meta(description="days until an ended agent's record is deleted")] = 7
-    spools_hours: Annotated[Natural, Meta(description="hours until an ended agent's output is deleted")] = 24
-    spools_bytes: Annotated[
-        Natural, Meta(description="bytes of output of ended agents kept in all, newest first")
-    ] = 10_000_000_000
-
-
-class Spool(_Section, frozen=True, kw_only=True):
-    bytes: Annotated[
-        int, Meta(description="bytes of output kept of one agent; the oldest go first", ge=64 * 1024)
-    ] = 64 * 1024 * 1024
-
-
-class Terminal(_Section, frozen=True, kw_only=True):
-    """Of agents in a terminal, and of those who attach to one from here."""
-
-    size: Annotated[
-        str,
-        Meta(description="columns x rows of an embedded agent that nobody gave a size", pattern=SIZE_PATTERN),
-    ] = "80x24"
-    sizing: Annotated[
-        Literal["active", "smallest"],
-        Meta(description="whose size counts among several viewers: active (who typed last) or smallest"),
-    ] = "active"
-    detach_keys: Annotated[
-        str,
-        Meta(
-            description="what detaches `muster attach`: ctrl-X, then more keys after blanks; or none",
-            pattern=KEYS_PATTERN,
-        ),
-    ] = "ctrl-] d"
-
-
-class Log(_Section, frozen=True, kw_only=True):
-    format: Annotated[Literal["console", "json"], Meta(description="console or json")] = "console"
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")
-    ] = "info"
-
-
-class Config(_Section, frozen=True, kw_only=True):
+class Config(Section, frozen=True, kw_only=True):
     """Every setting of this host. Immutable: a daemon reads it once, at its start."""
 
     relay: Relay = Relay()
@@ -160,6 +56,7 @@ class Config(_Section, frozen=True, kw_only=True):
     keep: Keep = Keep()
     spool: Spool = Spool()
     terminal: Terminal = Terminal()
+    keeper: Keeper = Keeper()
     log: Log = Log()
 
     @classmethod

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from orchestrator.config import Policy
 from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
+from spawners.limits import Limits, size
 
-__all__ = ["APPROVAL_MODES", "check_request", "confine", "timeout_ms"]
+__all__ = ["APPROVAL_MODES", "check_request", "confine", "limits", "timeout_ms"]
 
 APPROVAL_MODES = ("read-only", "guarded", "open")
 RESERVED_ENV = "MUSTER_"
@@ -61,6 +62,32 @@ def timeout_ms(policy: Policy, asked_ms: int | None) -> int | None:
     if asked_ms > longest_ms:
         raise _refuse("timeout_max", f"{asked_ms / 1000:g} s is more than the {policy.timeout_max} s allowed")
     return asked_ms
+
+
+def limits(policy: Policy, request: SpawnRequest) -> Limits:
+    """Return what the agent's tree may use at most.
+
+    Raises `ApiError`: `policy_refused` if it asks for more than is allowed, `invalid` for a limit that
+    nobody could hold it to on this system.
+    """
+    memory = request.memory_bytes
+    if policy.memory_max and memory is not None and memory > policy.memory_max:
+        allowed = size(policy.memory_max)
+        raise _refuse("memory_max", f"{size(memory)} of memory is more than the {allowed} allowed")
+    cpus = request.cpus
+    if policy.cpus_max and cpus is not None and cpus > policy.cpus_max:
+        raise _refuse("cpus_max", f"{cpus:g} CPUs are more than the {policy.cpus_max:g} allowed")
+    found = Limits(
+        policy.memory_max or None if memory is None else memory,
+        policy.cpus_max or None if cpus is None else cpus,
+    )
+    if not found.problem:
+        return found
+    if cpus is None and found.cpus is not None:
+        raise _refuse("cpus_max", f"{found.problem}; set it to 0")
+    if memory is None and found.memory_bytes is not None:
+        raise _refuse("memory_max", found.problem)
+    raise ApiError(Code.INVALID, found.problem)
 
 
 def confine(policy: Policy, cwd: str | None, default: str) -> str:

@@ -1983,10 +1983,10 @@ def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
 def zygote(fd: int) -> None:
     """Fork a keeper for each request on `fd`, until the daemon at its other end is gone.
 
-    A request is one packet: JSON {id, directory, gate, umask, failpoints} with the lock, the control connection
-    and the log as file descriptors. The answer is {id, pid}. Everything that a keeper needs has been
-    loaded by then, so that it shares its memory with all others. There is one thread and nothing but C
-    modules: a fork of that is safe. Keepers know nothing of their origin and outlive it.
+    A request is one packet: JSON {id, directory, gate, umask, failpoints} with the lock, the control
+    connection and the log as file descriptors. The answer is {id, pid}. Everything that a keeper needs has
+    been loaded by then, so that it shares its memory with all others. There is one thread and nothing but
+    C modules: a fork of that is safe. Keepers know nothing of their origin and outlive it.
     """
     server = _socket.socket(fileno=fd)
     posix.set_inheritable(fd, False)

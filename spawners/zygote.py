@@ -79,11 +79,15 @@ class Zygote:
         """Ask for the keeper of `directory`. Raises `ZygoteFailed` if the request cannot be sent."""
         asked = Asked(next(self._numbers))
         names = [name for name in os.environ.get(failpoint.VARIABLE, "").split(",") if name]
-        request = {"id": asked.number, "directory": directory, "gate": gate, "failpoints": names}
-        request["umask"] = os.umask(
-            0o077
-        )  # it can only be read by setting it: for that moment to the strictest
-        os.umask(request["umask"])
+        umask = os.umask(0o077)  # it can only be read by setting it: to the strictest for that moment
+        os.umask(umask)
+        request = {
+            "id": asked.number,
+            "directory": directory,
+            "gate": gate,
+            "umask": umask,
+            "failpoints": names,
+        }
         try:
             log = os.open(f"{directory}/keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:

@@ -13,12 +13,16 @@ __all__ = ["AgentRecord", "StopIntent", "new_agent_id"]
 
 
 class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """Written before anything is signalled, so that a new daemon goes on with a stop it finds."""
+    """Written before anything is signalled, so that a new daemon goes on with a stop it finds.
+
+    `oom` is the evidence where the agent is stopped because it has used more memory than it may.
+    """
 
     by: str
     at: int
     grace_s: float
     kill: bool = False
+    oom: str = ""
 
 
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):

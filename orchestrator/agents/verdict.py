@@ -13,6 +13,8 @@ from spawners.launch import Exit
 
 __all__ = ["Verdict", "of_exit", "of_loss", "of_spawn_failure"]
 
+_OUT_OF_MEMORY = "killed for running out of memory"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -43,6 +45,8 @@ def of_exit(
     counts only if it was what ended the program; with survivors it has not succeeded.
     """
     status, kind, message = _judge(ended, timeout_ms, provider_error)
+    if stop is not None and stop.oom and status is Status.CANCELLED:
+        status, kind, message = Status.FAILED, CauseKind.OOM, f"{_OUT_OF_MEMORY}: {stop.oom}; {_how(ended)}"
     if ended.dropped:
         message += f"; {ended.dropped} bytes of output could not be stored"
     if ended.leftovers:
@@ -69,7 +73,7 @@ def _judge(ended: Exit, timeout_ms: int | None, provider_error: str | None) -> t
         reason = f"its keeper was told to end by the system ({ended.ended_by}){rung}"
         return Status.FAILED, CauseKind.KEEPER_KILLED, f"{reason}; {how}"
     if ended.oom:
-        return Status.FAILED, CauseKind.OOM, f"killed for running out of memory: {ended.oom}"
+        return Status.FAILED, CauseKind.OOM, f"{_OUT_OF_MEMORY}: {ended.oom}"
     if ended.signal is not None:
         return Status.FAILED, CauseKind.SIGNAL, how
     if ended.code == 0 and provider_error:
@@ -128,5 +132,8 @@ def of_loss(loss: SessionLost, *, stopping: StopIntent | None, tail: str) -> Ver
     message = loss.message
     if stopping is not None and loss.kind != "unknown":
         status = Status.CANCELLED
+        if stopping.oom:
+            status, kind = Status.FAILED, CauseKind.OOM
+            message = f"{_OUT_OF_MEMORY}: {stopping.oom}; {message}"
     by = stopping.by if stopping else None
     return Verdict(status, Cause(kind=kind, message=message, by=by, output_tail=tail or None))

@@ -14,7 +14,7 @@ from orchestrator.agents.registry import Registry
 from orchestrator.commands.requested import checked, size_of, stdin_of
 from orchestrator.config import Config
 from orchestrator.daemon.supervise import Supervisor
-from orchestrator.policy import check_request, confine, timeout_ms
+from orchestrator.policy import check_request, confine, limits, timeout_ms
 from relay.wire.agents import ManagedAgent, SpawnRequest, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
@@ -135,6 +135,7 @@ class Spawning:
     ) -> tuple[Launch, Plan]:
         """Decide all of what is to be started but the agent's own token. Raises `ApiError`."""
         lifetime_ms = timeout_ms(self._config.policy, request.timeout_ms)
+        most = limits(self._config.policy, request)
         cwd = confine(self._config.policy, request.cwd, self._config.base_dir)
         size = size_of(request, self._config.terminal.size)
         provider = self._providers.get(request.provider)
@@ -151,8 +152,8 @@ class Spawning:
             leftovers=request.leftovers,
             size=size,
             sizing=request.sizing,
-            memory_bytes=request.memory_bytes,
-            cpus=request.cpus,
+            memory_bytes=most.memory_bytes,
+            cpus=most.cpus,
             spool_bytes=self._config.spool.bytes,
             open_files=self._host.open_files,
         )

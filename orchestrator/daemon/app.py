@@ -29,6 +29,7 @@ from orchestrator.daemon.describe import Describer
 from orchestrator.daemon.dispatch import Dispatcher
 from orchestrator.daemon.heartbeat import beat
 from orchestrator.daemon.housekeep import forget, housekeep
+from orchestrator.daemon.ration import ration
 from orchestrator.daemon.receive import receive
 from orchestrator.daemon.recover import keep_looking, recover
 from orchestrator.daemon.register import stay_registered
@@ -44,9 +45,11 @@ from relay.wire.agents import ENDED, ManagedAgent, StopRequest
 from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
 from relay.wire.orchestrators import Action, ActionRequest
+from spawners.births import Keepers
 from spawners.client import KeeperSpawner
 from spawners.launch import SessionRef
 from spawners.providers.registry import BUILTIN
+from spawners.scopes import Scopes
 from spawners.watch import Watches
 
 __all__ = ["AlreadyRunning", "Options", "run"]
@@ -116,7 +119,14 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
     facts, commands = Facts(database), CommandLog(database)
     config = _with_lasting_id(config, facts)
     registry = Registry(database, config.host_id)
-    spawner = KeeperSpawner(home.agents, home.sockets, home.cache)
+    keepers = Keepers(
+        home.cache,
+        zygote=config.keeper.zygote,
+        scopes=Scopes.find(os.environ, _warn_of_keepers),
+        report=_warn_of_keepers,
+    )
+    keepers.begin()
+    spawner = KeeperSpawner(home.agents, home.sockets, home.cache, keepers=keepers)
 
     def clean(record: AgentRecord) -> None:
         shutil.rmtree(_plan_folder(home, record.id), ignore_errors=True)
@@ -154,6 +164,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         capabilities=capabilities,
         shell=shell,
         draining=surroundings.draining,
+        keepers=keepers,
     )
 
     async def forget_agent(agent_id: str) -> ManagedAgent:
@@ -192,6 +203,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
             "register": stay_registered(connection, registry, describer.registration, loops),
             "housekeep": housekeep(registry, spawner, commands, config.keep, partial(_plan_folder, home)),
             "recover": keep_looking(registry, spawner, supervisor),
+            "ration": ration(registry, supervisor),
             "capabilities": capabilities.keep_fresh(),
         }.items()
     ]
@@ -212,8 +224,13 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         await dispatcher.close()
         await supervisor.close()
         watches.close()
+        await keepers.close()
         database.close()
         log.info("daemon.ended", agents_left_running=registry.active_count)
+
+
+def _warn_of_keepers(problem: str) -> None:
+    log.warning("keepers.degraded", problem=problem)
 
 
 def _plan_folder(home: Home, agent_id: str) -> str:

@@ -16,7 +16,8 @@ from relay.wire.agents import Presence
 from relay.wire.base import now_ms
 from relay.wire.health import Health, HealthCheck
 from relay.wire.orchestrators import HostStatus, Load, Orchestrator, Registration, RosterEntry
-from spawners._os import boot_id
+from spawners._os import boot_id, unit_of
+from spawners.births import Keepers
 
 __all__ = ["Describer"]
 
@@ -36,6 +37,7 @@ class Describer:
         capabilities: Capabilities,
         shell: LoginShell,
         draining: Callable[[], bool],
+        keepers: Keepers,
     ) -> None:
         self._state_dir = state_dir
         self._registry = registry
@@ -44,6 +46,7 @@ class Describer:
         self._capabilities = capabilities
         self._shell = shell
         self._draining = draining
+        self._keepers = keepers
 
     def load(self) -> Load:
         return host.load(self._registry.active_count)
@@ -108,6 +111,7 @@ class Describer:
     async def health(self) -> Health:
         """Return the checks of this daemon; the worst of them is its status."""
         checks = [self._relay_check(), self._disk_check(), self._outbox_check(), await self._login_check()]
+        checks.append(self._keepers_check())
         ranks = ("ok", "warn", "fail")
         worst = max((ranks.index(check.status) for check in checks), default=0)
         return Health(
@@ -127,6 +131,16 @@ class Describer:
             skew = f", clock {connection.skew_ms:+d} ms" if abs(connection.skew_ms) > 1000 else ""
             return HealthCheck(name="relay", status="ok", detail=f"registered at {connection.url}{skew}")
         return HealthCheck(name="relay", status="warn", detail=connection.problem)
+
+    def _keepers_check(self) -> HealthCheck:
+        keepers = self._keepers
+        unit = unit_of("self")
+        if unit.endswith(".service") and not keepers.is_sheltered:
+            problem = f"a restart of {unit} ends all agents: run it where `systemctl --user` works"
+            return HealthCheck(name="keepers", status="warn", detail="; ".join([problem, *keepers.problems]))
+        if keepers.problems:
+            return HealthCheck(name="keepers", status="warn", detail="; ".join(keepers.problems))
+        return HealthCheck(name="keepers", status="ok", detail=keepers.state)
 
     def _disk_check(self) -> HealthCheck:
         free = shutil.disk_usage(self._state_dir).free

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import structlog
 
 from orchestrator.agents.record import AgentRecord, StopIntent
@@ -112,6 +113,8 @@ class Supervisor:
         record = self._registry.get(agent_id)
         if record is None or record.agent.ended:
             raise SessionEnded(agent_id)
+        if record.stop is not None and record.stop.oom and not intent.oom:
+            intent = msgspec.structs.replace(intent, oom=record.stop.oom)  # the first reason is the cause
         shown: dict[str, Any] = {}
         if record.agent.status is not Status.STOPPING:
             shown = {"status": Status.STOPPING, "stopping_at": intent.at}

@@ -20,7 +20,15 @@ def test_no_file_is_all_defaults(home: Home) -> None:
 
 def test_every_key_can_be_given_by_its_variable_and_by_the_file(home: Home) -> None:
     shaped = {"host.id": "a-host", "terminal.size": "132x50", "terminal.detach_keys": "ctrl-a q"}
-    samples = {"str": "http://x", "int": "70000", "list": "a,b", "dict": "a=1,b=2", "Literal": None}
+    samples = {
+        "str": "http://x",
+        "int": "70000",
+        "list": "a,b",
+        "dict": "a=1,b=2",
+        "Literal": None,
+        "bool": "0",
+        "float": "1.5",
+    }
     for key in KEYS:
         sample = samples[getattr(key.plain, "__name__", "Literal")]
         text = sample or str(key.default)
