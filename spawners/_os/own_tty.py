@@ -1,0 +1,77 @@
+# ruff: noqa: E402
+import sys
+
+assert sys.platform != "win32"
+
+"""The terminal that a person sits at: opened for ourselves, made raw, and put back as it was."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import struct
+import termios
+
+__all__ = ["OwnTty"]
+
+_SIZE = struct.Struct("HHHH")
+
+
+class OwnTty:
+    """A terminal of this process. `fd` reads and writes it without ever blocking.
+
+    It is opened anew: blocking is a property of the open file, which a shell shares with its children,
+    so that of stdin is left alone.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._before = termios.tcgetattr(fd)
+
+    @classmethod
+    def open(cls, descriptor: int) -> "OwnTty":
+        """Open the terminal that `descriptor` is connected to. Raises `OSError` if it is none."""
+        if not os.isatty(descriptor):
+            raise OSError(errno.ENOTTY, "it is not connected to a terminal")
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            return cls(os.open(os.ttyname(descriptor), flags))
+        except OSError:
+            return cls(os.open("/dev/tty", flags))  # its name is one of another container's
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns; zeros where nobody has said."""
+        rows, columns, _, _ = _SIZE.unpack(fcntl.ioctl(self.fd, termios.TIOCGWINSZ, bytes(_SIZE.size)))
+        return rows, columns
+
+    def make_raw(self) -> None:
+        """Let every key through as it is, `^C` and `^S` too, and every byte of output.
+
+        In the background it stops this process, as any use of a terminal does, until it is in front.
+        """
+        mode = termios.tcgetattr(self.fd)
+        mode[0] &= ~(
+            termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INPCK
+            | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
+        )  # fmt: skip
+        mode[1] &= ~termios.OPOST
+        mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+        mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+        mode[6] = [*mode[6]]
+        mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self.fd, termios.TCSANOW, mode)
+
+    def restore(self) -> None:
+        """Put back the settings found at the beginning, and drop what was typed and not read: it was
+        not meant for whoever reads next. Never raises; the terminal may be gone."""
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # it would stop us in the background
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(self.fd, termios.TCSANOW, self._before)
+            termios.tcflush(self.fd, termios.TCIFLUSH)
+        signal.signal(signal.SIGTTOU, before)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
