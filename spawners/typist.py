@@ -82,7 +82,13 @@ class Typist:
 
     def judge(self, seen: Seen) -> Judgement | None:
         """What the screen says by the program's manifest; None if it has none."""
-        return judge(self._manifest, seen.title, seen.lines) if self._manifest else None
+        if self._manifest is None:
+            return None
+        judged = judge(self._manifest, seen.title, seen.lines)
+        early = self._manifest.bracketed_paste and not seen.modes.bracketed_paste
+        if judged.activity is Activity.IDLE and early:
+            return Judgement(Activity.NO_SIGNAL, "has not set up its input yet")
+        return judged
 
     def asks(self, seen: Seen) -> str:
         """What the program asks a person on this screen; empty if nothing."""

@@ -48,11 +48,13 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """`cli` is the version it was written for. `submit_delay_s` must pass between a text and the Enter
-    that submits it; `pasted` is what stands for a long one in the CLI's input."""
+    that submits it; `pasted` is what stands for a long one in the CLI's input. With `bracketed_paste`
+    the CLI takes no message before it has asked its terminal for that."""
 
     provider: str
     cli: str
     submit_delay_s: float
+    bracketed_paste: bool
     pasted: re.Pattern[str]
     rules: tuple[Rule, ...]
 
@@ -98,6 +100,7 @@ def parse(provider: str, text: str) -> Manifest:
             provider=provider,
             cli=table["cli"],
             submit_delay_s=table["submit"]["delay_ms"] / 1000,
+            bracketed_paste=table["submit"]["bracketed_paste"],
             pasted=re.compile(table["submit"]["pasted"]),
             rules=tuple(_rule(rule) for rule in table["rule"]),
         )

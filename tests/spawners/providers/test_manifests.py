@@ -107,6 +107,7 @@ version = 1
 cli = "1"
 [submit]
 delay_ms = 1
+bracketed_paste = true
 pasted = "x"
 [[rule]]
 activity = "idle"
