@@ -128,6 +128,17 @@ class Server:
         return "this host's daemon" if self.kind == "daemon" else f"the relay at {self._address.where}"
 
     @property
+    def where(self) -> dict[str, Any]:
+        """What `relay.wire.sockets.SocketClient` is to be told to reach the same server."""
+        if self.kind == "relay":
+            token = relay_token(self.home, self.config, self._address.where)
+            return {"url": self._address.where, "token": token}
+        if hasattr(socket, "AF_UNIX"):
+            return {"socket": self.home.daemon_socket}
+        record = self.home.read_record(self.home.host_record) or {}
+        return {"url": f"http://127.0.0.1:{record.get('port', 0)}", "token": record.get("token")}
+
+    @property
     def client(self) -> Client:
         return self._client
 

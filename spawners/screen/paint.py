@@ -50,7 +50,7 @@ def restore(modes: Modes | None = None) -> bytes:
             # Leaves the other screen where that is shown, and else moves no cursor, unlike 1049.
             alternate or b"\x1b[?1047l",
             b"\x1b[<99u\x1b[=0;1u",  # the primary screen has flags of its own
-            RESET,
+            b"\x1b7" + RESET + b"\x1b8" if alternate else RESET,  # 1049 has put the cursor back
             b"".join(b"\x1b[?%d%c" % (mode, b"h" if mode in EXPECTED else b"l") for mode in VIEWED_MODES),
             b"\x1b[?5l\x1b[?12l\x1b[?2031l\x1b[?2048l",  # reverse video, blinking, reports of changes
             b"\x1b[0 q\x1b[?25h",
