@@ -84,8 +84,10 @@ SIZES = _struct.Struct("!QQHH")  # offset, milliseconds, rows, columns
 SIZES_KEPT = 32768  # records; half of them stay when the file is cut
 TYPING_S = 2.0  # how long a person keeps the keyboard after a line is finished
 DRAFT_S = 30.0  # and after a key that left a line unfinished
+MAX_NAME = 128  # characters of a viewer's name; all of them stand in HELLO
 ANSWER_S = 1.0  # for the answer to a terminal query by one who emulates
 NOBODY_S = 0.2  # and where nobody does: the daemon may be about to connect
+MAX_ANSWERS = 65536  # bytes waiting for a program that asks and does not read; then none are added
 INIT_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO in the kernel
 SIGINT, SIGKILL, SIGTERM, SIGCONT = 2, 9, 15, _signal.SIGCONT
 LINUX = sys.platform == "linux"
@@ -540,7 +542,7 @@ class Connection:
         self.wait: "int | None" = None
         self.pushed = False  # whether WAIT may be answered with the bytes themselves
         self.viewer: "Viewer | None" = None
-        self.responds = False
+        self.responds = 0  # place in the row of those who answer queries; 0: does not
 
     def flush(self) -> bool:
         """Send what can be sent; False once the connection is of no use."""
@@ -602,7 +604,7 @@ class Viewer:
     __slots__ = ("active", "columns", "name", "read_only", "rows")
 
     def __init__(self, asked: "dict[str, Any]") -> None:
-        self.name = str(asked["name"])
+        self.name = str(asked["name"])[:MAX_NAME]
         self.rows, self.columns = checked_size(asked)
         self.read_only = bool(asked["readOnly"])
         self.active = time.monotonic()
@@ -638,6 +640,7 @@ class Terminal:
         self.recorded = 0
         self.rows = self.columns = 0
         self.typed_by, self.free_at = "", 0.0
+        self.line_begun = False  # whether the line editor holds the beginning of a line
         self.queries = Queries()
         self.modes = ModeScan()
         self.resize(size["rows"], size["columns"], 0)
@@ -653,8 +656,8 @@ class Terminal:
                 self.cut_sizes()
             write_all(self.sizes_fd, SIZES.pack(offset, now_ms(), rows, columns))
             self.recorded += 1
-        except OSError:
-            pass  # a full disk: the screen of a later viewer may be wrapped wrongly for a while
+        except OSError:  # a full disk: the screen of a later viewer may be wrapped wrongly for a while
+            posix.ftruncate(self.sizes_fd, self.recorded * SIZES.size)  # a part would shift all that follow
         return True
 
     def cut_sizes(self) -> None:
@@ -662,8 +665,12 @@ class Terminal:
         kept = read_file(path)[-SIZES_KEPT // 2 * SIZES.size :]
         flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND | posix.O_CLOEXEC
         fd = posix.open(path + ".tmp", flags, 0o600)
-        write_all(fd, kept)
-        posix.rename(path + ".tmp", path)
+        try:
+            write_all(fd, kept)
+            posix.rename(path + ".tmp", path)
+        except OSError:
+            posix.close(fd)
+            raise
         posix.close(self.sizes_fd)
         self.sizes_fd, self.recorded = fd, len(kept) // SIZES.size
 
@@ -687,14 +694,33 @@ class Terminal:
         if self.slave < 0:
             return 0
         try:
+            select.select([self.slave], [], [], 0)  # has the kernel hand over what was just written
             return int.from_bytes(fcntl.ioctl(self.slave, termios.FIONREAD, bytes(4)), sys.byteorder)
         except OSError:
             return 0
 
+    def put_in(self, data: bytes) -> None:
+        """These bytes go into the terminal next."""
+        ends = (b"\n", b"\r", self.special(termios.VEOF), self.special(termios.VKILL))
+        self.line_begun = self.settings()[0] and not data.endswith(ends)
+
+    def end_of_file(self) -> bytes:
+        """What has the program read end of file; behind part of a line the first only hands that over."""
+        return self.special(termios.VEOF) * (2 if self.line_begun and self.settings()[0] else 1)
+
+    def drop_unread(self) -> None:
+        """As the kernel does at ^C, which would not reach it while the program does not read."""
+        if self.slave >= 0 and not termios.tcgetattr(self.master)[3] & termios.NOFLSH:
+            termios.tcflush(self.slave, termios.TCIFLUSH)
+
+    def is_signal(self, data: bytes) -> bool:
+        """Whether these keys are, with the settings of now, one that signals the foreground group."""
+        keys = (termios.VINTR, termios.VQUIT, termios.VSUSP)
+        disabled = b"\0"  # _POSIX_VDISABLE
+        return self.settings()[2] and data != disabled and data in [self.special(key) for key in keys]
+
     def typed(self, name: str, data: bytes) -> None:
         """A person has typed: nothing automatic may come between their keys."""
-        if data.startswith((b"\x1b[I", b"\x1b[O", b"\x1b[<", b"\x1b[M")):
-            return  # focus and mouse reports are no typing
         finished = data.endswith((b"\r", b"\n", b"\x03", b"\x04", b"\x1b", b"\x15"))
         self.typed_by = name or "somebody"
         self.free_at = time.monotonic() + (TYPING_S if finished else DRAFT_S)
@@ -732,15 +758,112 @@ class Terminal:
         unlink("%s/prelude.%d" % (self.directory, start))
 
 
+def only_reports(data: bytes) -> bool:
+    """Whether a person's terminal sent this by itself: focus in or out, mouse in any encoding."""
+    while data.startswith(b"\x1b["):
+        end = 2
+        while data[end : end + 1].isdigit() or data[end : end + 1] in (b";", b"<"):
+            end += 1
+        last = data[end : end + 1]
+        if end == 2 and last in (b"I", b"O"):
+            data = data[3:]
+        elif end == 2 and last == b"M":
+            data = data[6:]
+        elif end > 2 and last in (b"M", b"m"):
+            data = data[end + 1 :]
+        else:
+            return False
+    return not data
+
+
+CUT_BYTES = 4096  # the longest unfinished sequence that is looked at again with what follows it
+
+
+def whole_bytes(data: bytes) -> int:
+    """How many bytes of `data` stand before a sequence that begins at its end and is not finished."""
+    at = data.rfind(b"\x1b", -CUT_BYTES)
+    if at < 0:
+        return len(data)
+    rest = data[at:]
+    kind = rest[1:2]
+    if not kind:  # perhaps the end of a string
+        opened = data.rfind(b"\x1b", max(0, at - CUT_BYTES), at)
+        return at if opened < 0 or whole_bytes(data[:at]) > opened else opened
+    if kind in (b"P", b"]", b"_", b"^", b"X"):
+        return len(data) if any(end in rest for end in (b"\x07", b"\x18", b"\x1a")) else at
+    between = b"" if kind == b"[" else kind
+    low, high, begin = (0x20, 0x3F, 2) if kind == b"[" else (0x20, 0x2F, 1)
+    if between and not low <= between[0] <= high:
+        return len(data)
+    return at if all(low <= byte <= high for byte in rest[begin:]) else len(data)
+
+
+def part_of_character(data: bytes) -> bytes:
+    """The bytes at the end of `data` that begin a UTF-8 character and do not finish it."""
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            return data[-back:] if (2 if byte < 0xE0 else 3 if byte < 0xF0 else 4) > back else b""
+        if byte < 0x80:
+            break
+    return b""
+
+
 class ModeScan:
     """Which modes a run of output leaves a terminal in: no emulation, a few sequences are searched."""
 
     def __init__(self) -> None:
+        self.reset()
+        self.cut = b""  # what the run ends with and the next one finishes
+
+    def reset(self) -> None:
         self.private: "dict[bytes, bytes]" = {}
         self.keypad = b""
         self.title = b""
+        self.keyboard: "list[bytes]" = []  # the stack of flags of the kitty protocol
 
     def scan(self, data: bytes) -> None:
+        data = self.cut + data
+        end = whole_bytes(data)
+        self.cut = data[end:] or part_of_character(data)
+        data = data[:end]
+        reset = data.rfind(b"\x1bc")
+        if reset >= 0:
+            self.reset()
+            data = data[reset + 2 :]
+        self.scan_modes(data)
+        self.scan_keyboard(data)
+        application, numeric = data.rfind(b"\x1b="), data.rfind(b"\x1b>")
+        if application != numeric:
+            self.keypad = b"\x1b=" if application > numeric else b"\x1b>"
+        at = max(data.rfind(b"\x1b]0;"), data.rfind(b"\x1b]2;"))
+        if at >= 0:
+            title = data[at + 4 : at + 1024]
+            self.title = title.split(b"\x07")[0].split(b"\x1b")[0]
+
+    def scan_keyboard(self, data: bytes) -> None:
+        found = []
+        for start in (b"\x1b[>", b"\x1b[<", b"\x1b[="):
+            at = data.find(start)
+            while at >= 0:
+                found.append(at)
+                at = data.find(start, at + 3)
+        for at in sorted(found):
+            end = at + 3
+            while data[end : end + 1].isdigit() or data[end : end + 1] == b";":
+                end += 1
+            if data[end : end + 1] == b"u":
+                self.change_keyboard(data[at + 2 : at + 3], data[at + 3 : end].split(b";"))
+
+    def change_keyboard(self, how: bytes, numbers: "list[bytes]") -> None:
+        if how == b">":
+            self.keyboard = [*self.keyboard, numbers[0] or b"0"][-8:]  # as deep as terminals let it be
+        elif how == b"<":
+            self.keyboard = self.keyboard[: max(0, len(self.keyboard) - int(numbers[0] or b"1"))]
+        elif len(numbers) == 1 or numbers[1] == b"1":
+            self.keyboard = [*self.keyboard[:-1], numbers[0] or b"0"]
+
+    def scan_modes(self, data: bytes) -> None:
         at = data.find(b"\x1b[?")
         while at >= 0:
             end = at + 3
@@ -752,18 +875,13 @@ class ModeScan:
                     self.private.pop(mode, None)  # to the end: the order of the last changes counts
                     self.private[mode] = last
             at = data.find(b"\x1b[?", end)
-        application, numeric = data.rfind(b"\x1b="), data.rfind(b"\x1b>")
-        if application != numeric:
-            self.keypad = b"\x1b=" if application > numeric else b"\x1b>"
-        at = max(data.rfind(b"\x1b]0;"), data.rfind(b"\x1b]2;"))
-        if at >= 0:
-            title = data[at + 4 : at + 1024]
-            self.title = title.split(b"\x07")[0].split(b"\x1b")[0]
 
     def prelude(self) -> bytes:
+        """The modes, and behind them what the following output finishes."""
         modes = [b"\x1b[?" + mode + last for mode, last in self.private.items() if mode != b"2026"]
         title = b"\x1b]2;" + self.title + b"\x07" if self.title else b""
-        return b"".join(modes) + self.keypad + title
+        keyboard = b"".join([b"\x1b[>%su" % flags for flags in self.keyboard])
+        return b"".join(modes) + self.keypad + keyboard + title + self.cut
 
 
 class Queries:
@@ -786,24 +904,27 @@ class Queries:
         b"\x1b_G",
     )
     KEPT = 4096
-    LONGEST = 32  # of the part of a query that may be in the next read
+    MOST = 64  # reads that asked something and are unanswered; from there on they count as one
 
     def __init__(self) -> None:
         self.cut = b""  # an unfinished sequence at the end of what was read last
         self.asked: "list[tuple[int, int, bytes]]" = []  # from, to, the bytes
         self.due: "float | None" = None
+        self.tried = 0  # how many responders have let it pass
 
     def look(self, offset: int, data: bytes) -> bool:
         """Whether `data`, written at `offset`, asks something (more); it is then in `asked`."""
         if b"\x1b" not in data and not self.cut:
             return False
         start, window = offset - len(self.cut), self.cut + data
+        whole = whole_bytes(window)
+        self.cut, window = window[whole:], window[:whole]
         found = any(query in window for query in self.SEARCHED)
-        at = window.rfind(b"\x1b", -self.LONGEST)
-        rest = window[at:] if at >= 0 else b""
-        self.cut = b"" if any(query in rest for query in self.SEARCHED) else rest
-        if found:
-            self.asked.append((start, offset + len(data), window[-self.KEPT :]))
+        if found and len(self.asked) >= self.MOST:
+            first, _, before = self.asked.pop()
+            self.asked.append((first, start + whole, (before + window)[-self.KEPT :]))
+        elif found:
+            self.asked.append((start, start + whole, window[-self.KEPT :]))
         return found
 
     def answered(self, upto: int) -> bool:
@@ -811,8 +932,9 @@ class Queries:
         left = [item for item in self.asked if item[1] > upto]
         news = len(left) < len(self.asked)
         self.asked = left
-        if not left:
-            self.due = None
+        if news:
+            self.tried = 0
+            self.due = time.monotonic() + ANSWER_S if left else None
         return news
 
     def plain_answers(self) -> bytes:
@@ -826,7 +948,7 @@ class Queries:
                     found.append((at, answer))
                     at = data.find(query, at + 1)
             answers += [answer for _, answer in sorted(found)]
-        self.asked, self.due = [], None
+        self.asked, self.due, self.tried = [], None, 0
         return b"".join(answers)
 
 
@@ -912,8 +1034,8 @@ def fork_in_terminal(path: str, argv: "list[str]", env: "dict[str, str]", termin
                 _signal.signal(number, _signal.SIG_DFL)
             _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
             posix.execve(path, argv, env)
-        except OSError as error:
-            posix.write(write_fd, _struct.pack("!I", error.errno))
+        except (OSError, ValueError) as error:  # the latter for a NUL or "=" where none may be
+            posix.write(write_fd, _struct.pack("!I", getattr(error, "errno", errno.EINVAL)))
         finally:
             posix._exit(127)
     posix.close(write_fd)
@@ -1231,7 +1353,7 @@ class Keeper:
             self.write_record()
         due = self.answer_due()
         if due is not None and now >= due:
-            self.answer_plainly()
+            self.answer_late()
         self.settle(now)
 
     def on_sigterm(self, *_: object) -> None:
@@ -1680,8 +1802,8 @@ class Keeper:
                 connection.viewer = None
                 self.negotiate()
             if connection.responds:
-                connection.responds = False
-                self.ask()
+                connection.responds = 0
+                self.ask_anew()
 
     def send_raw(self, connection: Connection, kind: int, payload: bytes) -> None:
         if connection.socket.fileno() < 0:
@@ -1761,19 +1883,21 @@ class Keeper:
             raise Refusal(code, "the program has no open input")
         if sum(len(waiting.data) for waiting in self.inputs) + len(data) > MAX_INPUT_QUEUE:
             raise Refusal("busy", "too much input is waiting for the program")
+        if self.terminal:
+            self.terminal.put_in(data)
         self.inputs.append(Input(connection, request, data))
         self.poll.modify(self.stdin_fd, select.POLLOUT)
 
-    def do_cancel_input(self, asked: "dict[str, Any]") -> "dict[str, Any]":
+    def do_cancel_input(self, connection: Connection, asked: "dict[str, Any]") -> "dict[str, Any]":
         for waiting in self.inputs:
-            if waiting.request == asked["input"]:
+            if waiting.connection is connection and waiting.request == asked["input"]:
                 self.inputs.remove(waiting)
                 return {"written": waiting.written}
         return {"written": None}
 
     def do_close_stdin(self, _: "dict[str, Any]") -> "dict[str, Any]":
         if self.terminal:
-            self.push_input(self.terminal.special(termios.VEOF))
+            self.push_input(self.terminal.end_of_file())
             return {}
         self.closing_stdin = True
         if self.stdin_fd >= 0:
@@ -1816,14 +1940,32 @@ class Keeper:
 
     def push_input(self, data: bytes) -> None:
         """Put bytes that nobody waits for behind the input that is on its way."""
-        if data and self.stdin_fd >= 0:
+        if data and self.terminal and self.stdin_fd >= 0:
+            self.terminal.put_in(data)
             self.inputs.append(Input(None, 0, data))
             self.poll.modify(self.stdin_fd, select.POLLOUT)
+
+    def push_answer(self, data: bytes) -> None:
+        waiting = sum([len(item.data) for item in self.inputs if item.connection is None])
+        if waiting + len(data) <= MAX_ANSWERS:
+            self.push_input(data)
+
+    def push_signal(self, connection: Connection, request: int, key: bytes) -> None:
+        """Put ^C, ^Z or ^\\ in front of the input that is on its way: behind what the program does not read
+        it would be of no use. What this person has typed before is thrown away, as by a real terminal."""
+        assert self.terminal is not None
+        for waiting in [i for i in self.inputs if i.connection is connection]:
+            self.inputs.remove(waiting)
+            self.done(connection, waiting.request, {"written": waiting.written, "unread": 0})
+        self.terminal.drop_unread()
+        self.terminal.line_begun = False
+        self.inputs.insert(0, Input(connection, request, key))
+        self.poll.modify(self.stdin_fd, select.POLLOUT)
 
     def take_keys(self, connection: Connection, request: int, data: bytes, automatic: bool) -> None:
         terminal = self.require_terminal()
         viewer = connection.viewer
-        canonical, _, signals = terminal.settings()
+        canonical = terminal.settings()[0]
         if automatic:
             wait = terminal.free_in_ms()
             if wait:
@@ -1833,17 +1975,12 @@ class Keeper:
                 raise Refusal("failed", message)
         elif viewer is None or viewer.read_only:
             raise Refusal("read_only", "this viewer may only look")
-        else:
+        elif not only_reports(data):
             terminal.typed(viewer.name, data)
             viewer.active = time.monotonic()
             self.negotiate()
-            if signals and self.inputs and data == terminal.special(termios.VINTR):
-                # It would wait behind what the program does not read; a real terminal throws that away.
-                for waiting in [i for i in self.inputs if i.connection is connection]:
-                    self.inputs.remove(waiting)
-                    self.done(connection, waiting.request, {"written": waiting.written, "unread": 0})
-                signal_quietly(posix.killpg, terminal.interrupt_group() or self.pid, SIGINT)
-                self.done(connection, request, {"written": len(data), "unread": 0})
+            if self.alive and self.stdin_fd >= 0 and terminal.is_signal(data):
+                self.push_signal(connection, request, data)
                 return
         self.take_input(connection, request, data)
 
@@ -1914,7 +2051,8 @@ class Keeper:
     # -- terminal queries: answered once, by one party
 
     def responder(self) -> "Connection | None":
-        return next((c for c in self.connections.values() if c.responds), None)
+        row = [c for c in self.connections.values() if c.responds]
+        return min(row, key=lambda connection: connection.responds, default=None)
 
     def answer_due(self) -> "float | None":
         return self.terminal.queries.due if self.terminal else None
@@ -1925,29 +2063,48 @@ class Keeper:
         if queries is None or not queries.asked:
             return
         responder = self.responder()
-        if queries.due is None or responder is not None:
+        if queries.due is None:
             queries.due = time.monotonic() + (ANSWER_S if responder is not None else NOBODY_S)
         if responder is not None:
             self.send_raw(responder, ASKED, _struct.pack("!QQ", queries.asked[0][0], queries.asked[-1][1]))
 
+    def ask_anew(self) -> None:
+        """Another one answers from now on, who has the full time for it."""
+        if self.terminal:
+            self.terminal.queries.due = None
+            self.ask()
+
+    def put_last(self, connection: Connection) -> None:
+        """In the row of those who answer queries."""
+        connection.responds = 1 + max([c.responds for c in self.connections.values()])
+
     def do_respond(self, connection: Connection, _: "dict[str, Any]") -> "dict[str, Any]":
         self.require_terminal()
-        first = self.responder() is None
-        connection.responds = True
-        if first:
-            self.ask()
+        if not connection.responds:
+            self.put_last(connection)
+            if self.responder() is connection:
+                self.ask_anew()
         return {}
 
     def take_answer(self, connection: Connection, upto: int, data: bytes) -> None:
         """Of the present responder only, and only to what is still open: nothing is answered twice."""
         if self.terminal and connection is self.responder() and self.terminal.queries.answered(upto):
-            self.push_input(data)
+            self.push_answer(data)
 
-    def answer_plainly(self) -> None:
+    def answer_late(self) -> None:
+        """The time for an answer has passed: the next one in the row is asked, or nobody is left to ask."""
         assert self.terminal is not None
-        self.push_input(self.terminal.queries.plain_answers())
+        queries, responder = self.terminal.queries, self.responder()
+        if responder is not None:
+            queries.tried += 1
+            self.put_last(responder)
+            if queries.tried < len([c for c in self.connections.values() if c.responds]):
+                self.ask_anew()
+                return
+        self.push_answer(queries.plain_answers())
 
     of_connection: "dict[int, Callable[[Keeper, Connection, dict[str, Any]], dict[str, Any]]]" = {
+        CANCEL_INPUT: do_cancel_input,
         ATTACH: do_attach,
         RESIZE: do_resize,
         RESPOND: do_respond,
@@ -1955,7 +2112,6 @@ class Keeper:
     }
     requests: "dict[int, Callable[[Keeper, dict[str, Any]], dict[str, Any]]]" = {
         STATUS: do_status,
-        CANCEL_INPUT: do_cancel_input,
         CLOSE_STDIN: do_close_stdin,
         SIGNAL: do_signal,
         STOP: do_stop,
