@@ -36,22 +36,32 @@ class Sizes:
     def __init__(self, directory: str, offset: int) -> None:
         self._directory = directory
         self._offset = offset
-        self._known = 0
+        self._last: Resized | None = None
 
     def merged(self, pieces: Sequence[Chunk | Gap]) -> list[Chunk | Gap | Resized]:
         """`pieces` with each change of size in its place; the very first is told the size it begins with."""
-        changes = read_sizes(self._directory) if pieces else []
-        news = changes[self._known :]
-        if not self._known:
-            while len(news) > 1 and news[1].offset <= self._offset:
-                news.pop(0)
+        if not pieces:
+            return []
+        news = self._news()
         found: list[Chunk | Gap | Resized] = []
         for piece in pieces:
             inside = [change for change in news if change.offset < piece.end]
             news = news[len(inside) :]
+            self._last = inside[-1] if inside else self._last
             found += _cut(piece, inside)
-        self._known = len(changes) - len(news)
+        self._offset = max(self._offset, pieces[-1].end)
         return found
+
+    def _news(self) -> list[Resized]:
+        """The changes behind the last one that was told; it may have been cut away, or be the first now."""
+        changes = read_sizes(self._directory)
+        for number in range(len(changes) - 1, -1, -1):
+            change = changes[number]
+            if self._last and (change.at_ms, change.size) == (self._last.at_ms, self._last.size):
+                return changes[number + 1 :]
+        while len(changes) > 1 and changes[1].offset <= self._offset:
+            changes.pop(0)
+        return changes
 
 
 def _cut(piece: Chunk | Gap, changes: list[Resized]) -> Iterator[Chunk | Gap | Resized]:

@@ -16,6 +16,11 @@ Runs under `python -I -S`, so it imports little and starts fast. Output is unbuf
     fds env:NAME cwd pid    print the open files / a variable / the directory / the pid
     await:FIFO              block until somebody opens this FIFO for writing
     close-output            close stdout and stderr              memory:MIB  touch so much memory
+    tty winsize             print /dev/tty with its groups and session / its size as ROWSxCOLUMNS
+    raw-mode cbreak no-echo settings of the terminal on stdin   say-winch  print the size at SIGWINCH
+    keys                    print each read in hexadecimal      read:N     N bytes, then as digest
+    ask:HEX                 write these bytes, print the reply  close-tty open-tty  all three files
+    flood:N                 N bytes of which each 64 KiB are one line of their own number
     sleep                   until killed
     exit:N die:N            exit with N / kill itself with signal N
 """
@@ -114,6 +119,77 @@ def touch_memory(mib):
     out("touched")
 
 
+def look_at_tty():
+    fd = os.open("/dev/tty", os.O_RDWR)
+    own = (os.getpgrp(), os.getsid(0), os.tcgetpgrp(fd))
+    out("tty %s %s" % (os.ttyname(0), " ".join("own" if group == os.getpid() else "other" for group in own)))
+    os.close(fd)
+
+
+def winsize():
+    size = os.get_terminal_size(0)
+    return "%dx%d" % (size.lines, size.columns)
+
+
+def set_tty(*off):
+    """Clear these flags: (index in the attributes, flag)."""
+    import termios
+
+    mode = termios.tcgetattr(0)
+    for index, name in off:
+        mode[index] &= ~getattr(termios, name)
+    termios.tcsetattr(0, termios.TCSANOW, mode)
+
+
+INPUT, OUTPUT, LOCAL = 0, 1, 3
+CBREAK = [(LOCAL, "ICANON"), (LOCAL, "ECHO")]
+RAW = [
+    *[(INPUT, name) for name in ("IGNBRK", "BRKINT", "PARMRK", "ISTRIP", "INLCR", "IGNCR", "ICRNL", "IXON")],
+    *[(OUTPUT, "OPOST"), (LOCAL, "ECHONL"), (LOCAL, "ISIG"), (LOCAL, "IEXTEN"), *CBREAK],
+]
+
+
+def keys():
+    while data := os.read(0, 65536):
+        out("keys " + data.hex())
+    out("eof")
+
+
+def read_exactly(count):
+    import hashlib
+
+    seen, left = hashlib.sha256(), count
+    while left and (data := os.read(0, min(left, 1 << 20))):
+        seen.update(data)
+        left -= len(data)
+    out("%d %s" % (count - left, seen.hexdigest()))
+
+
+def ask(question):
+    """Print what comes back until nothing has come for 0.3 s, or for 5 s if nothing comes at all."""
+    import select
+
+    everything(1, question)
+    answer, patience = b"", 5
+    while select.select([0], [], [], patience)[0]:
+        answer, patience = answer + os.read(0, 65536), 0.3
+    out("answer " + answer.hex())
+
+
+def open_tty():
+    fd = os.open("/dev/tty", os.O_RDWR)
+    for target in range(3):
+        os.dup2(fd, target)
+
+
+def flood(count):
+    number = 0
+    while count > 0:
+        line = (b"%d:" % number).ljust(65534, b"x") + b"\r\n"
+        everything(1, line[: min(count, len(line))])
+        count, number = count - len(line), number + 1
+
+
 def list_fds():
     for name in sorted(os.listdir("/proc/self/fd"), key=int):
         try:
@@ -159,6 +235,18 @@ STEPS = {
     "await": lambda value: open(value).read(),
     "close-output": lambda _: (os.close(1), os.close(2)),
     "memory": lambda value: touch_memory(int(value)),
+    "tty": lambda _: look_at_tty(),
+    "winsize": lambda _: out("size " + winsize()),
+    "raw-mode": lambda _: set_tty(*RAW),
+    "cbreak": lambda _: set_tty(*CBREAK),
+    "no-echo": lambda _: set_tty((LOCAL, "ECHO")),
+    "say-winch": lambda _: signal.signal(signal.SIGWINCH, lambda *_: out("winch " + winsize())),
+    "keys": lambda _: keys(),
+    "read": lambda value: read_exactly(int(value)),
+    "ask": lambda value: ask(bytes.fromhex(value)),
+    "close-tty": lambda _: [os.close(fd) for fd in range(3)],
+    "open-tty": lambda _: open_tty(),
+    "flood": lambda value: flood(int(value)),
     "sleep": lambda _: forever(),
     "exit": lambda value: os._exit(int(value)),
     "die": lambda value: die(int(value)),
