@@ -27,7 +27,11 @@ STILL_S = 0.15
 """A screen that has not changed for so long is no half-painted one."""
 
 POLL_S = 0.1
-"""Reading the input is seen by no event."""
+"""No event tells that the input was read."""
+
+ARRIVAL_S = 0.03
+"""The kernel hands input on to the program's side of a terminal from a work queue: until then it counts as
+read, and no call tells (under load that takes a few milliseconds)."""
 
 ESCAPE_S = 0.6
 """After Esc, before the next key: programs take both for one with Alt for up to 0.5 s (readline, node)."""
@@ -255,13 +259,13 @@ class Typist:
         """Wait until all input was read; return the bytes that were not by the deadline."""
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(ARRIVAL_S)
             try:
                 unread = (await self._session.terminal()).unread
             except SessionEnded:
                 return 0
             if not unread or loop.time() >= deadline:
                 return unread
-            await asyncio.sleep(POLL_S / 10)
 
     def _delivery(self, became: Became, evidence: str) -> Delivery:
         return replace(Delivery(became, evidence), bytes=self._bytes)
