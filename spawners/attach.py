@@ -222,7 +222,12 @@ class Attachment:
             raise SessionEnded("the program has ended") from lost
 
     async def resize(self, size: Size) -> None:
-        """The viewer's own terminal has another size now; it gets a fresh screen."""
+        """The viewer's own terminal has this size now. It gets a fresh screen, also if that is no other
+        size; then nothing else changes."""
+        if size == self._viewer.size:
+            self._fresh = True
+            self._moved.set()
+            return
         self._viewer = Viewer(self._viewer.name, size, self._viewer.read_only)
         try:
             state = await self._line.request(Kind.RESIZE, rows=size.rows, columns=size.columns)

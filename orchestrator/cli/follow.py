@@ -65,18 +65,20 @@ def read(server: Server, agent_id: str, query: OutputQuery) -> Iterator[Frame]:
     raise Unreachable(f"{server.name} broke off the output")
 
 
-def follow(server: Server, agent_id: str, offset: int = 0) -> Iterator[Frame]:
+def follow(server: Server, agent_id: str, offset: int = 0, *, timed: bool = False) -> Iterator[Frame]:
     """Return output and gaps from `offset` until the agent has ended, going on where a connection broke.
+
+    With `timed` also the times and the terminal's sizes.
 
     A stream that ends although the agent lives (its server was shut down) is only another break.
     """
     outage = _Outage(server)
     while True:
         try:
-            for frame in read(server, agent_id, OutputQuery(offset=offset, follow=True)):
+            for frame in read(server, agent_id, OutputQuery(offset=offset, follow=True, timed=timed)):
                 outage.over()
                 if frame.kind is Kind.END and server.call(GET_AGENT, path={"id": agent_id}).ended:
-                    yield from _rest(server, agent_id, offset)
+                    yield from _rest(server, agent_id, OutputQuery(offset=offset, timed=timed))
                     return
                 if frame.kind in (Kind.END, Kind.PAUSE, Kind.IDLE):
                     continue
@@ -91,9 +93,9 @@ def follow(server: Server, agent_id: str, offset: int = 0) -> Iterator[Frame]:
             outage.wait(error)
 
 
-def _rest(server: Server, agent_id: str, offset: int) -> Iterator[Frame]:
+def _rest(server: Server, agent_id: str, query: OutputQuery) -> Iterator[Frame]:
     """Return what an ended agent wrote while the server that said so was away."""
-    for frame in read(server, agent_id, OutputQuery(offset=offset)):
+    for frame in read(server, agent_id, query):
         if frame.kind not in (Kind.END, Kind.PAUSE, Kind.IDLE):
             yield frame
 

@@ -14,8 +14,8 @@ from orchestrator.cli.output import say
 from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt, takes
 from orchestrator.cli.run import STDERR, STDOUT, write_all
 from orchestrator.cli.target import Server, connect
-from orchestrator.cli.words import size
-from relay.wire.agents import Status
+from orchestrator.cli.words import parse_moment, size
+from relay.wire.agents import ManagedAgent, Mode, Status
 from relay.wire.endpoints import GET_AGENT
 from relay.wire.output import Frame, Kind
 from relay.wire.queries import OutputQuery
@@ -39,21 +39,37 @@ class Options:
         int | None, typer.Option("--tail", "-n", metavar="N", min=0, help="Only the last N lines.")
     ] = None
     stream: Annotated[Stream | None, typer.Option(help="Only this one. Default: both, merged.")] = None
+    since: Annotated[
+        str | None, typer.Option(metavar="T", help="Only what came since: 5m ago, 10:30, or a date and time.")
+    ] = None
     offset: Annotated[int | None, typer.Option(min=0, help="From this byte of all its output.")] = None
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Of a terminal the bytes as they are, not readable text.")
+    ] = False
     relay_wide: RelayOpt = False
     host: HostOpt = None
 
 
 @takes(Options)
 def command(ctx: typer.Context, options: Options) -> None:
-    """Print an agent's output: its stdout on stdout and its stderr on stderr, byte for byte."""
-    if options.tail is not None and options.offset is not None:
-        raise typer.BadParameter("give --tail or --offset, not both")
+    """Print an agent's output: its stdout on stdout and its stderr on stderr, byte for byte.
+
+    Of an agent in a terminal it prints what could be read there, without escape codes; with -f a line
+    when it has settled.
+    """
+    if options.offset is not None and (options.tail is not None or options.since is not None):
+        raise typer.BadParameter("give --offset, or --tail and --since, not both")
+    since_ms = _since(options.since)
     with connect(relay=options.relay_wide or options.host is not None) as server:
         found = server.call(GET_AGENT, path={"id": options.agent})
+        if found.mode is Mode.EMBEDDED and not options.raw:
+            _print_lines(server, found, options, since_ms)
+            return
         agent_id = found.id
         position = options.offset or 0
-        if options.tail is not None:
+        if since_ms is not None:
+            position = _print(_since_then(server, agent_id, since_ms, options), options.stream, position)
+        elif options.tail is not None:
             position = _print(
                 last_lines(server, agent_id, options.tail, options.stream), options.stream, position
             )
@@ -65,13 +81,45 @@ def command(ctx: typer.Context, options: Options) -> None:
             _print(follow(server, agent_id, position), options.stream, position)
 
 
+def _since(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from None
+
+
+def _print_lines(server: Server, agent: ManagedAgent, options: Options, since_ms: int | None) -> None:
+    if options.offset is not None or options.stream is not None:
+        raise typer.BadParameter(f"{agent.id} has a terminal: --offset and --stream need --raw with it")
+    from orchestrator.cli.text import lines, lines_as_they_settle
+
+    if options.follow_on and agent.status is Status.QUEUED:
+        await_start(server, agent.id)
+    source = lines_as_they_settle if options.follow_on else lines
+    for line in source(server, agent, since_ms=since_ms, tail=options.tail):
+        print(line, flush=options.follow_on)
+
+
+def _since_then(server: Server, agent_id: str, since_ms: int, options: Options) -> Iterator[Frame]:
+    """Return what was written from that time on, at most the last lines that were asked for."""
+    frames = list(read(server, agent_id, OutputQuery(timed=True)))
+    at_ms, first = 0, len(frames) - 1
+    for number, frame in enumerate(frames):
+        at_ms = frame.at_ms if frame.kind is Kind.TIME else at_ms
+        if frame.kind in (Kind.STDOUT, Kind.STDERR, Kind.PTY) and at_ms >= since_ms:
+            first = number
+            break
+    kept = [frame for frame in frames[first:] if frame.kind not in (Kind.TIME, Kind.SIZE)]
+    return iter(kept if options.tail is None else _cut(kept, options.tail, options.stream)[0])
+
+
 def _print(frames: Iterator[Frame], stream: Stream | None, position: int) -> int:
     """Write what is wanted of `frames` and return the offset behind the last of them."""
     for frame in frames:
         if frame.kind is Kind.GAP:
             say(f"{size(frame.end - frame.offset)} of output are gone: the agent wrote more than is kept")
         elif frame.data and _wanted(frame, stream):
-            write_all(STDERR if frame.kind is Kind.STDERR else STDOUT, frame)
+            write_all(STDERR if frame.kind is Kind.STDERR else STDOUT, frame.data)
         if frame.kind not in (Kind.END, Kind.PAUSE, Kind.IDLE):
             position = frame.end
         elif frame.offset > position:

@@ -24,6 +24,7 @@ COMMANDS: tuple[str, ...] = (
     "screen",
     "send",
     "resize",
+    "export",
     "wait",
     "stop",
     "kill",

@@ -25,11 +25,11 @@ from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.target import Server
 from orchestrator.cli.verdict import exit_status, spawn_exit, spoken
 from orchestrator.cli.words import size
-from relay.wire.agents import ManagedAgent, SpawnRequest, Status, StopRequest
+from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status, StopRequest
 from relay.wire.client import Unreachable
 from relay.wire.endpoints import STOP_AGENT
 from relay.wire.errors import ApiError
-from relay.wire.output import Frame, Kind
+from relay.wire.output import Kind
 
 __all__ = ["command", "write_all"]
 
@@ -50,10 +50,19 @@ class _Event:
 def command(ctx: typer.Context, options: SpawnOptions) -> None:
     """Run an agent and follow it: its output, its exit code; ^C stops it.
 
-    Takes what `spawn` takes. Its stdin is closed unless --stdin gives it one; `--stdin -` sends
-    yours while it runs. Exits 124 after --timeout, 128+N when signal N killed it.
+    Takes what `spawn` takes. In a terminal, `--mode embedded` attaches to it as `muster attach` does:
+    detaching leaves it running. The stdin of a headless one is closed unless --stdin gives it one;
+    `--stdin -` sends yours while it runs. Exits 124 after --timeout, 128+N when signal N killed it.
     """
+    attaches = options.mode == Mode.EMBEDDED and sys.stdin.isatty() and sys.stdout.isatty()
     with open_server(options, ctx.obj) as server:
+        if attaches:
+            from orchestrator.cli.attaching import Look, attach, own_size
+
+            request = build_request(options, ctx.obj, server, own=own_size())
+            agent = submit(server, request).agent
+            keys = server.config.terminal.detach_keys
+            sys.exit(attach(Look(server.home, agent, server, keys)))
         request = build_request(options, ctx.obj, server, streams_stdin=True)
         run = _Run(server, request, streams_stdin=options.stdin == "-")
         code = run.run()
@@ -152,13 +161,31 @@ class _Run:
             self._events.put(_Event("spawned", agent=agent))
             if agent.status is Status.QUEUED:
                 await_start(self._server, agent.id)
-            self._copy(agent.id)
+            self._copy(agent)
             ended = await_status(self._server, agent.id, "ended")
             self._events.put(_Event("ended", agent=ended))
         except Exception as error:  # noqa: BLE001 - the edge of a thread; the main one exits by it
             self._events.put(_Event("failed", error=error))
 
-    def _copy(self, agent_id: str) -> None:
+    def _copy(self, agent: ManagedAgent) -> None:
+        if agent.mode is Mode.EMBEDDED:
+            self._copy_text(agent)
+        else:
+            self._copy_bytes(agent.id)
+
+    def _copy_text(self, agent: ManagedAgent) -> None:
+        from orchestrator.cli.text import lines_as_they_settle
+
+        reader_is_there = True
+        for line in lines_as_they_settle(self._server, agent):
+            try:
+                if reader_is_there:
+                    write_all(STDOUT, line.encode("utf-8", "replace") + b"\n")
+            except BrokenPipeError:
+                reader_is_there = False
+                self._events.put(_Event("closed"))
+
+    def _copy_bytes(self, agent_id: str) -> None:
         reader_is_there = True
         for frame in follow(self._server, agent_id):
             if frame.kind is Kind.GAP:
@@ -167,17 +194,17 @@ class _Run:
             try:
                 if frame.kind is Kind.STDERR:
                     with suppress(BrokenPipeError):
-                        write_all(STDERR, frame)
+                        write_all(STDERR, frame.data)
                 elif reader_is_there:
-                    write_all(STDOUT, frame)
+                    write_all(STDOUT, frame.data)
             except BrokenPipeError:
                 reader_is_there = False
                 self._events.put(_Event("closed"))
 
 
-def write_all(descriptor: int, frame: Frame) -> None:
-    """Write a frame's bytes as they are, also to a pipe that somebody has set non-blocking."""
-    data = memoryview(frame.data)
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write bytes as they are, also to a pipe that somebody has set non-blocking."""
+    data = memoryview(content)
     while data:
         try:
             data = data[os.write(descriptor, data) :]

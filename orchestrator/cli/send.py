@@ -106,7 +106,7 @@ def _type(server: Server, agent_id: str, options: Options, wait_ms: int) -> None
     if options.json:
         print_json(result)
     else:
-        waited = f" after {result.waited_ms / 1000:.1f} s of waiting" if result.waited_ms else ""
+        waited = f" after {result.waited_ms / 1000:.1f} s of waiting" if result.waited_ms >= 100 else ""
         print(f"{result.receipt}{waited}: {plain(result.evidence)}")
     typing_will_do = options.keys or options.no_submit
     if result.receipt is not Receipt.SUBMITTED and not (typing_will_do and result.receipt is Receipt.TYPED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,7 +17,7 @@ from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.verdict import spoken
 from orchestrator.cli.words import because
-from relay.wire.agents import ManagedAgent, Status
+from relay.wire.agents import ManagedAgent, Mode, Status
 
 __all__ = ["command"]
 
@@ -30,6 +30,9 @@ class Options(SpawnOptions):
     wait: Annotated[
         str | None, typer.Option(metavar="running|ready|ended", help="Return only when it is.")
     ] = None
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Then attach to its terminal (with --mode embedded).")
+    ] = False
     json: JsonOpt = False
 
 
@@ -41,6 +44,8 @@ def command(ctx: typer.Context, options: Options) -> None:
     """
     if options.wait not in (None, "running", "ready", "ended"):
         raise typer.BadParameter(f"{options.wait!r} is none of running, ready, ended", param_hint="--wait")
+    if options.attach:
+        _attach(ctx, options)
     with open_server(options, ctx.obj) as server:
         agent = submit(server, build_request(options, ctx.obj, server)).agent
         if options.wait:
@@ -55,6 +60,18 @@ def command(ctx: typer.Context, options: Options) -> None:
         if agent.status is Status.QUEUED and agent.reason:
             say(f"{agent.id} is queued: {agent.reason}")
     _report(agent, waited=options.wait is not None)
+
+
+def _attach(ctx: typer.Context, options: Options) -> NoReturn:
+    """Start it in a terminal of this one's size and show it; exits as `muster attach` does."""
+    from orchestrator.cli.attaching import Look, attach, check_terminal, own_size
+
+    if options.mode != Mode.EMBEDDED or options.wait or options.json:
+        raise typer.BadParameter("--attach goes with --mode embedded, and not with --wait or --json")
+    check_terminal()
+    with open_server(options, ctx.obj) as server:
+        agent = submit(server, build_request(options, ctx.obj, server, own=own_size())).agent
+        sys.exit(attach(Look(server.home, agent, server, server.config.terminal.detach_keys)))
 
 
 def _report(agent: ManagedAgent, *, waited: bool) -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import signal
 import time
 import unicodedata
+from datetime import datetime, timedelta
+from datetime import time as dtime
 
 from relay.wire.agents import Cause, CauseKind, ManagedAgent, Presence, Status
 
-__all__ = ["age", "because", "clock", "duration", "parse_duration", "plain", "signal_name", "size", "state"]
+__all__ = [
+    "age",
+    "because",
+    "clock",
+    "duration",
+    "parse_duration",
+    "parse_moment",
+    "plain",
+    "signal_name",
+    "size",
+    "state",
+]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -32,6 +45,31 @@ def parse_duration(text: str) -> float:
     if not 0 <= seconds < 1e12:
         raise ValueError(text)
     return seconds
+
+
+def parse_moment(text: str) -> int:
+    """Return the epoch milliseconds that `text` means: `5m` ago, `10:30` (the last time it was that),
+    or an ISO date, with a time or without, in this machine's zone unless it names one.
+
+    Raises `ValueError` that says so for anything else.
+    """
+    now = datetime.now().astimezone()
+    try:
+        return round((now.timestamp() - parse_duration(text)) * 1000)
+    except ValueError:
+        pass
+    try:
+        hours = dtime.fromisoformat(text) if ":" in text[:3] else None
+        moment = datetime.combine(now.date(), hours) if hours else datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"a moment is how long ago (5m, 2h), a time of day (10:30), or a date and time "
+            f"(2026-01-31T10:30), not {text!r}"
+        ) from None
+    moment = moment.astimezone()
+    if hours and moment > now:
+        moment -= timedelta(days=1)
+    return round(moment.timestamp() * 1000)
 
 
 def duration(milliseconds: int) -> str:

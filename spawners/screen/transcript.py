@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from spawners.launch import Chunk, Gap, Resized, Size, Stream
 from spawners.screen.base import Screen
@@ -24,17 +25,23 @@ SWITCH = re.compile(rb"(?=\x1b\[\?(?:47|1047|1049)[hl])|(?<=\x1b\[3J)")
 
 
 def transcript(
-    items: Iterable[Item], size: Size, *, since_offset: int = 0, engine: str | None = None
+    items: Iterable[Item | None], size: Size, *, since_offset: int = 0, engine: str | None = None
 ) -> Iterator[str]:
     """Lines without newlines or escape codes.
 
     A line comes when it scrolls off the screen, what is still on it at the end. A full-screen program
     is shown as it was when it was left. `since_offset`: only what came or changed after that offset
     of the output; the items before it are still needed, to know what was on the screen then.
+
+    While an agent is followed, a None among the items says that nothing has come for a while: then
+    the lines above the cursor count as settled and come at once, and again if they change later.
     """
     reader = _Reader(open_screen(size, history_lines=HISTORY, engine=engine))
     silent = since_offset > 0
     for item in items:
+        if item is None:
+            yield from reader.settled() if not silent else ()
+            continue
         for piece in _pieces(item, since_offset):
             if silent and (piece.end if isinstance(piece, Gap) else piece.offset) >= since_offset:
                 reader.skip()
@@ -57,7 +64,7 @@ def _pieces(item: Item, since_offset: int) -> Iterator[Item]:
     cuts = {found.start() for found in SWITCH.finditer(item.data)} | set(range(0, len(item.data), PIECE))
     cuts |= {since_offset - item.offset} if item.offset < since_offset < item.end else set()
     bounds = [*sorted(cuts | {0}), len(item.data)]
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         if start < end:
             yield Chunk(item.offset + start, item.stream, item.data[start:end], item.at_ms)
 
@@ -96,6 +103,13 @@ class _Reader:
         self._scrolled()
         self._on_screen()
         self._alternate = self._text() if self._screen.modes.alternate else []
+
+    def settled(self) -> list[str]:
+        """The lines above the cursor that were not given yet."""
+        if self._screen.modes.alternate:
+            return []
+        above = self._screen.text()[: self._screen.cursor.row]
+        return self._give(self._screen.scrolled, above, keep=True)
 
     def rest(self) -> list[str]:
         """What is on the screen at the end."""
