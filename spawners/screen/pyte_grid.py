@@ -8,16 +8,16 @@ import pyte
 from pyte import charsets, modes
 from pyte.screens import Cursor as PenCursor
 from pyte.screens import Margins, StaticDefaultDict
-from wcwidth import wcswidth, wcwidth
+from wcwidth import wcwidth
 
 from spawners.screen.base import Cell, Style
+from spawners.screen.clusters import join
 
 __all__ = ["Grid", "Line"]
 
 Line = StaticDefaultDict[int, Cell]
 
 BLANK = Cell()
-JOINER = "\u200d"
 
 
 class Grid(pyte.Screen):
@@ -65,7 +65,7 @@ class Grid(pyte.Screen):
     def line_text(self, y: int) -> str:
         return "".join(cell.text for cell in self.row(y)).rstrip(" ")
 
-    # Writing
+    # -- writing
 
     def draw(self, data: str) -> None:
         charset = self.g1_charset if self.charset else self.g0_charset
@@ -118,28 +118,23 @@ class Grid(pyte.Screen):
         line = self.buffer[self.cursor.y]
         if x > 0 and line[x].text == "":
             x -= 1
-        if x < 0 or (x not in line and wcwidth(char) > 0):
+        if x < 0:
             return False
         before = line[x]
-        if before.text == " " or (before.text.endswith(JOINER) and not before.wide):
-            return wcwidth(char) == 0
-        text = before.text + char
-        joined = before.wide and before.text.endswith(JOINER)
-        width = 2 if joined else wcswidth(text)
-        now = 1 + before.wide
-        if wcwidth(char) > 0 and (width > now or before.text <= "~"):
+        joined = join(before, char)
+        if joined is None:
             return False
-        if len(text) > 32 or (not char.isprintable() and char not in "\u200c\u200d"):
-            return True
-        line[x] = Cell(text, before.style, before.wide)
-        if width > now and x + 1 < self.columns:
-            line[x] = Cell(text, before.style, True)
-            self._unpair(line, x + 1)
-            line[x + 1] = Cell("", before.style)
-            self.cursor.x = x + 2
+        line[x] = joined
+        if joined.wide and not before.wide:
+            if x + 1 < self.columns:
+                self._unpair(line, x + 1)
+                line[x + 1] = Cell("", before.style)
+                self.cursor.x = x + 2
+            else:
+                line[x] = before
         return True
 
-    # Moving
+    # -- moving
 
     def index(self) -> None:
         _top, bottom = self.margins or Margins(0, self.lines - 1)
@@ -190,7 +185,7 @@ class Grid(pyte.Screen):
         if saved:
             self.save_cursor()
 
-    # Scrolling and erasing
+    # -- scrolling and erasing
 
     def scroll_up(self, count: int | None = None) -> None:
         top, bottom = self.margins or Margins(0, self.lines - 1)
