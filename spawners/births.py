@@ -237,7 +237,10 @@ class Keepers:
             raise
         except (LineLost, TimeoutError) as error:
             line.close()
-            raise await asyncio.to_thread(_stillborn, ref, end) from error
+            failure = await asyncio.to_thread(_stillborn, ref, end)
+            if self._scopes is not None and self._scopes.usable:
+                await self._scopes.drop(_scope_name(ref))
+            raise failure from error
         except BaseException:
             line.close()  # one that waits at the gate must not wait for ever
             raise
@@ -247,7 +250,7 @@ class Keepers:
         left = limits
         if self._scopes is not None:
             what = f"Muster agent {ref.agent_id}"
-            if await self._scopes.put(pid, f"muster-{ref.agent_id}.scope", what, limits) and limits:
+            if await self._scopes.put(pid, _scope_name(ref), what, limits) and limits:
                 left = left_to_enforce(pid, limits)
         return left.whole_cpus
 
@@ -261,6 +264,10 @@ class Keepers:
     def is_child(self, pid: int) -> bool:
         """Whether the keeper was executed by us, and will be collected."""
         return any(keeper.pid == pid for keeper in self._executed)
+
+
+def _scope_name(ref: SessionRef) -> str:
+    return f"muster-{ref.agent_id}.scope"
 
 
 def _end_executed(keeper: subprocess.Popen[bytes]) -> None:

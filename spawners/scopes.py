@@ -75,6 +75,14 @@ class Scopes:
             return True
         return False
 
+    async def drop(self, name: str) -> None:
+        """See that there is no such scope: one whose process died while it was made would stay for ever."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await _os.stop_unit(self._path, name)
+        except (TimeoutError, _os.ManagerError):
+            return  # it is empty: only the list of units is longer
+
     async def _start(self, name: str, pid: int, properties: dict[str, Any]) -> None:
         try:
             await _os.start_scope(self._path, name, [pid], {**properties, **self._optional})

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
+import systemd_user
 
 REQUIRE = "MUSTER_TEST_REQUIRE"
 """Names, separated by commas, that must be here: absence fails instead of skipping. `all`: every one."""
@@ -49,6 +50,7 @@ def _cgroup() -> str:
 MISSING: dict[str, Callable[[], str]] = {
     "root": _root,
     "cgroup": _cgroup,
+    "systemd": systemd_user.why_missing,
     "linux": lambda: "" if sys.platform == "linux" else "Linux only",
     "postgres": lambda: _listens("MUSTER_TEST_POSTGRES", 5432),
     "nats": lambda: _listens("MUSTER_TEST_NATS", 4222),

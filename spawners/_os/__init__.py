@@ -3,8 +3,8 @@
 `boot_id()` · `processes()` · `process(pid)` · `has_mark(pid, mark)` · `send_signal(process, number)` ·
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
-`unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` · `hand_over(line, data, fds)` ·
-`resident_bytes(pid)` · `proportional_bytes(pid)`
+`stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
+`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if sys.platform == "linux":
         unit_of,
         usable_cpus,
     )
-    from spawners._os.systemd import manager_socket, start_scope
+    from spawners._os.systemd import manager_socket, start_scope, stop_unit
 else:
-    from spawners._os.manager import manager_socket, start_scope
+    from spawners._os.manager import manager_socket, start_scope, stop_unit
     from spawners._os.usage import (
         cgroup_limits,
         fork_is_safe,
@@ -80,6 +80,7 @@ __all__ = [
     "resident_bytes",
     "send_signal",
     "start_scope",
+    "stop_unit",
     "unit_of",
     "usable_cpus",
     "why_unsupported",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["ManagerError", "manager_socket", "start_scope"]
+__all__ = ["ManagerError", "manager_socket", "start_scope", "stop_unit"]
 
 
 class ManagerError(Exception):
@@ -29,3 +29,8 @@ async def start_scope(path: str, name: str, pids: Sequence[int], properties: Map
     raise ManagerError(
         f"there is no systemd here to make {name} of {len(pids)} and {len(properties)} at {path}"
     )
+
+
+async def stop_unit(path: str, name: str) -> None:
+    """Never called where `manager_socket` is None."""
+    raise ManagerError(f"there is no systemd here to stop {name} at {path}")

@@ -18,12 +18,13 @@ from jeepney.auth import BEGIN, AuthenticationError, Authenticator
 
 from spawners._os.manager import ManagerError
 
-__all__ = ["manager_socket", "start_scope"]
+__all__ = ["manager_socket", "start_scope", "stop_unit"]
 
 _MANAGER = DBusAddress(
     "/org/freedesktop/systemd1", "org.freedesktop.systemd1", "org.freedesktop.systemd1.Manager"
 )
 _UNIT_EXISTS = "org.freedesktop.systemd1.UnitExists"
+_NO_SUCH_UNIT = "org.freedesktop.systemd1.NoSuchUnit"
 _UNKNOWN_PROPERTY = "org.freedesktop.DBus.Error.PropertyReadOnly"
 """What systemd calls a property that it does not know, as well as one that it does not let be set."""
 _AGAIN_S = 0.05
@@ -47,10 +48,7 @@ async def start_scope(path: str, name: str, pids: Sequence[int], properties: Map
     call = new_method_call(_MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", (name, "fail", asked, []))
     while True:
         try:
-            async with _connected(path) as connection:
-                await connection.run_job(call)
-        except (OSError, EOFError, AuthenticationError) as error:
-            raise ManagerError(f"the systemd manager at {path} cannot be reached: {error}") from error
+            await _run(path, call)
         except _Refused as refused:
             if refused.name != _UNIT_EXISTS:
                 raise ManagerError(
@@ -60,6 +58,26 @@ async def start_scope(path: str, name: str, pids: Sequence[int], properties: Map
             await asyncio.sleep(_AGAIN_S)
         else:
             return
+
+
+async def stop_unit(path: str, name: str) -> None:
+    """Have the manager end the unit with all that is in it; one that is not there is fine.
+
+    Raises `ManagerError`; the caller bounds the time.
+    """
+    try:
+        await _run(path, new_method_call(_MANAGER, "StopUnit", "ss", (name, "replace")))
+    except _Refused as refused:
+        if refused.name != _NO_SUCH_UNIT:
+            raise ManagerError(f"the systemd manager has not stopped {name}: {refused.message}") from None
+
+
+async def _run(path: str, call: Message) -> None:
+    try:
+        async with _connected(path) as connection:
+            await connection.run_job(call)
+    except (OSError, EOFError, AuthenticationError) as error:
+        raise ManagerError(f"the systemd manager at {path} cannot be reached: {error}") from error
 
 
 class _Refused(Exception):
