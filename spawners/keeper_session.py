@@ -316,11 +316,11 @@ class KeeperSession:
     async def _reach(self) -> Line:
         """The line, once it is up. Raises `SessionEnded` or `SessionLost` if it never will be."""
         while self._line is None:
-            if self._detached:
-                raise SpawnerError("this session has been detached")
             if self._exit.done():
                 self._exit.result()
                 raise SessionEnded("the program has ended")
+            if self._detached:
+                raise SpawnerError("this session has been detached")
             assert self._mending is not None
             await asyncio.shield(self._mending)
         return self._line

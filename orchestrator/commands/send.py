@@ -33,6 +33,9 @@ MAX_TEXT = 900 * 1024
 POLL_S = 0.1
 """No event tells that a person has let go of the keyboard."""
 
+LOOK_S = 1.0
+"""A person may keep the keyboard for half a minute; that the agent has ended is noticed before that."""
+
 _turns: weakref.WeakKeyDictionary[Session, asyncio.Lock] = weakref.WeakKeyDictionary()
 """One message at a time for each terminal, whoever sends it: two would run into each other."""
 
@@ -195,4 +198,4 @@ class _Turn:
         """Wait that long, at most for as long as the request will. Raises `ApiError` `busy` after that."""
         if self._left_s <= 0:
             raise ApiError(Code.BUSY, f"{why}; nothing was typed", waitedMs=self._request.wait_ms)
-        await asyncio.sleep(min(max(seconds, POLL_S), self._left_s))
+        await asyncio.sleep(min(max(seconds, POLL_S), LOOK_S, self._left_s))

@@ -176,6 +176,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
     dispatcher = Dispatcher(
         registry=registry,
         supervisor=supervisor,
+        watches=watches,
         spawning=spawning,
         commands=commands,
         connection=connection,
@@ -183,7 +184,7 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         act=act,
     )
     itself = Self(describer.orchestrator, describer.health, act, forget_agent, config.host_id, host.version())
-    server = LocalServer(home, registry, Handlers(registry, supervisor, spawning, itself).table())
+    server = LocalServer(home, registry, Handlers(registry, supervisor, watches, spawning, itself).table())
     loops = [
         partial(
             beat,

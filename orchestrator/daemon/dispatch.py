@@ -13,6 +13,8 @@ import structlog
 from orchestrator.agents.registry import Registry
 from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.resize import resize
+from orchestrator.commands.screen import screen
+from orchestrator.commands.send import send_message
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
 from orchestrator.daemon.connection import Connection, backoff_s
@@ -24,7 +26,7 @@ from orchestrator.link.session import Link
 from orchestrator.local.errors import translate
 from orchestrator.store.commands import CommandLog
 from relay.wire.agents import ManagedAgent
-from relay.wire.base import now_ms
+from relay.wire.base import encode, now_ms
 from relay.wire.commands import (
     ActCommand,
     AttachCommand,
@@ -36,6 +38,8 @@ from relay.wire.commands import (
     Outcome,
     OutputCommand,
     ResizeCommand,
+    ScreenCommand,
+    SendCommand,
     SignalCommand,
     SpawnCommand,
     StopCommand,
@@ -43,12 +47,15 @@ from relay.wire.commands import (
 from relay.wire.errors import ApiError, Code
 from relay.wire.orchestrators import ActionRequest, Fence
 from spawners.failpoint import failpoint
+from spawners.watch import Watches
 
 __all__ = ["Dispatcher"]
 
 log = structlog.get_logger()
 
 ACK_TRIES = 5
+MAX_RESULT = 7 * 1024 * 1024
+"""Of the 8 MiB that the relay takes of an answer, quotes included."""
 
 Answer = tuple[ManagedAgent | None, dict[str, Any] | None]
 
@@ -61,6 +68,7 @@ class Dispatcher:
         *,
         registry: Registry,
         supervisor: Supervisor,
+        watches: Watches,
         spawning: Spawning,
         commands: CommandLog,
         connection: Connection,
@@ -69,6 +77,7 @@ class Dispatcher:
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
+        self._watches = watches
         self._spawning = spawning
         self._commands = commands
         self._connection = connection
@@ -101,14 +110,19 @@ class Dispatcher:
     async def _turn(self, body: CommandBody) -> AsyncIterator[None]:
         """Keep the order of what happens to one agent, and of what is typed into it.
 
-        Typing may take minutes, for a person or a slow program: a stop does not wait for that.
+        Typing may take minutes, for a person or a slow program: a stop does not wait for that, and
+        neither does a look at the screen. Both still wait for what was asked before them.
         """
         agent_id = getattr(body, "agent_id", "")
+        typing = isinstance(body, InputCommand | SendCommand)
         async with self._lanes.turn(agent_id):
-            if not isinstance(body, InputCommand):
+            if not typing and not isinstance(body, ScreenCommand):
                 yield
                 return
-        async with self._lanes.turn(f"{agent_id} typing"):
+        if typing:
+            async with self._lanes.turn(f"{agent_id} typing"):
+                yield
+        else:
             yield
 
     async def _acknowledge(self, command_id: int, answer: CommandAck, link: Link) -> None:
@@ -158,6 +172,8 @@ class Dispatcher:
         if isinstance(body, ResizeCommand):
             record = await resize(self._registry, self._supervisor, body.agent_id, body.request)
             return record.agent, None
+        if isinstance(body, ScreenCommand):
+            return None, await self._screen(body)
         # What follows must not happen twice, so it is written down first.
         if not self._commands.take(key):
             raise ApiError(
@@ -170,6 +186,11 @@ class Dispatcher:
         if isinstance(body, InputCommand):
             sent = await send_input(self._registry, self._supervisor, body.agent_id, body.request)
             return None, msgspec.to_builtins(sent)
+        if isinstance(body, SendCommand):
+            receipt = await send_message(
+                self._registry, self._supervisor, self._watches, body.agent_id, body.request
+            )
+            return None, msgspec.to_builtins(receipt)
         if isinstance(body, SignalCommand):
             record = await send_signal(self._registry, self._supervisor, body.agent_id, body.request)
             return record.agent, None
@@ -177,6 +198,16 @@ class Dispatcher:
             self._act(body.request, body.by)
             return None, None
         raise ApiError(Code.INVALID, f"this host does not know the command {type(body).__name__}; upgrade it")
+
+    async def _screen(self, body: ScreenCommand) -> dict[str, Any]:
+        shown = await screen(self._registry, self._supervisor, self._watches, body.agent_id, body.query)
+        result: dict[str, Any] = msgspec.to_builtins(shown)
+        if len(encode(result)) > MAX_RESULT:
+            raise ApiError(
+                Code.TOO_LARGE,
+                f"this screen takes more than {MAX_RESULT >> 20} MiB as {shown.format}; ask for text",
+            )
+        return result
 
     def _expired(self, envelope: CommandEnvelope) -> bool:
         return envelope.expires_at is not None and now_ms() - self._connection.skew_ms > envelope.expires_at

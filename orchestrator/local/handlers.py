@@ -14,6 +14,8 @@ from orchestrator.commands.attach import attach, serve
 from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.output import frames
 from orchestrator.commands.resize import resize
+from orchestrator.commands.screen import screen
+from orchestrator.commands.send import send_message
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
 from orchestrator.daemon.supervise import Supervisor
@@ -27,6 +29,8 @@ from relay.wire.openapi import document
 from relay.wire.orchestrators import ActionRequest, Orchestrator
 from relay.wire.output import MEDIA_TYPE, Frame, Kind, encode_frame
 from relay.wire.serving import Call, ServerEvent, Streamed, events
+from relay.wire.terminal import ScreenResult, SendResult
+from spawners.watch import Watches
 
 __all__ = ["Handlers", "Self"]
 
@@ -49,9 +53,17 @@ class Self:
 class Handlers:
     """Bound to the endpoint table by `table`."""
 
-    def __init__(self, registry: Registry, supervisor: Supervisor, spawning: Spawning, itself: Self) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        supervisor: Supervisor,
+        watches: Watches,
+        spawning: Spawning,
+        itself: Self,
+    ) -> None:
         self._registry = registry
         self._supervisor = supervisor
+        self._watches = watches
         self._spawning = spawning
         self._self = itself
 
@@ -66,6 +78,8 @@ class Handlers:
             endpoints.SIGNAL_AGENT: self.signal_agent,
             endpoints.SEND_INPUT: self.send_input,
             endpoints.RESIZE_AGENT: self.resize_agent,
+            endpoints.SEND_TO_AGENT: self.send,
+            endpoints.GET_SCREEN: self.screen,
             endpoints.ATTACH: self.attach,
             endpoints.READ_OUTPUT: self.read_output,
             endpoints.EVENTS: self.events,
@@ -128,6 +142,12 @@ class Handlers:
 
     async def resize_agent(self, call: Call) -> ManagedAgent:
         return shown(await resize(self._registry, self._supervisor, call.id, call.body))
+
+    async def send(self, call: Call) -> SendResult:
+        return await send_message(self._registry, self._supervisor, self._watches, call.id, call.body)
+
+    async def screen(self, call: Call) -> ScreenResult:
+        return await screen(self._registry, self._supervisor, self._watches, call.id, call.query)
 
     async def attach(self, call: Call) -> None:
         viewing = await attach(self._registry, call.id, call.query)

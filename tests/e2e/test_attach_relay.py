@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from muster_processes import until
 from running import Host, RelayServer
 
 from relay.wire import endpoints
@@ -20,7 +22,21 @@ from relay.wire.duplex import Closed
 from relay.wire.errors import ApiError, Code
 from relay.wire.health import Scope
 from relay.wire.sockets import ClientSocket, SocketClient
-from relay.wire.terminal import TRY_AGAIN, Attached, AttachQuery, Ended, Notice, Refused, Resize, Sized
+from relay.wire.terminal import (
+    TRY_AGAIN,
+    Attached,
+    AttachQuery,
+    Ended,
+    Notice,
+    Receipt,
+    Refused,
+    Resize,
+    ResizeRequest,
+    ScreenFormat,
+    ScreenQuery,
+    SendRequest,
+    Sized,
+)
 
 TALK = """
 import os, shutil, signal, sys
@@ -158,6 +174,58 @@ async def test_a_person_types_sees_resizes_and_is_told_how_it_ended(
     assert isinstance(ended, Ended)
     assert ended.agent is not None
     assert (ended.agent.id, ended.agent.status, ended.agent.cause.exit_code) == (agent_id, Status.FAILED, 3)
+
+
+def test_the_screen_is_shown_a_message_is_typed_and_the_size_changed(
+    relay: RelayServer, server: RelayServer | Host
+) -> None:
+    agent_id = talker(relay)
+    path = {"id": agent_id}
+    with server.client() as client:
+
+        def screen(**query: Any) -> str:
+            return client.call(endpoints.GET_SCREEN, path=path, query=ScreenQuery(**query)).content
+
+        sent = client.call(endpoints.SEND_TO_AGENT, SendRequest(text="sent <b>"), path=path)
+        assert sent.receipt is Receipt.SUBMITTED, sent
+        until(lambda: "[sent <b>]" in screen(), "the answer on the screen")
+        assert "[sent &lt;b&gt;]" in screen(format=ScreenFormat.HTML)
+        size = {"rows": 10, "columns": 40}
+        changed = client.call(endpoints.RESIZE_AGENT, ResizeRequest(**size), path=path)
+        assert changed.size == size
+        until(lambda: "<10x40>" in screen(), "the program to know its size")
+        client.call(endpoints.SEND_TO_AGENT, SendRequest(text="end"), path=path)
+        server.ended(agent_id)
+        assert "<10x40>" in screen(), "the last screen of an agent that has ended"
+
+
+async def test_a_stop_does_not_wait_for_a_message_that_waits_for_a_person(
+    relay: RelayServer, member: Host
+) -> None:
+    agent_id = talker(relay)
+    viewer = await attach(relay, agent_id)
+
+    async def keep_typing() -> None:
+        with contextlib.suppress(Closed):
+            while True:
+                await viewer.type(b"k")
+                await asyncio.sleep(0.05)
+
+    def send() -> None:
+        with relay.client() as client:
+            request = SendRequest(text="later", wait_ms=60_000)
+            client.call(endpoints.SEND_TO_AGENT, request, path={"id": agent_id}, timeout_s=90)
+
+    typing = asyncio.create_task(keep_typing())
+    await viewer.sees(b"k")
+    sending = asyncio.create_task(asyncio.to_thread(send))
+    await viewer.sees(b"k" * 5)
+    async with asyncio.timeout(20):
+        await asyncio.to_thread(relay.stop, agent_id, kill=True)
+        with pytest.raises(ApiError) as refusal:
+            await sending
+    assert refusal.value.code is Code.ENDED
+    await typing
 
 
 async def test_two_viewers_see_the_same_and_only_one_may_type(
