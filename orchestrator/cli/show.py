@@ -8,6 +8,7 @@ from orchestrator.cli.output import facts, print_json
 from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt
 from orchestrator.cli.target import connect
 from orchestrator.cli.words import age, because, clock, duration, plain, signal_name, size
+from orchestrator.terminal_size import format_size
 from relay.wire.agents import ExitFacts, ManagedAgent, Presence
 from relay.wire.base import now_ms
 from relay.wire.endpoints import GET_AGENT
@@ -39,12 +40,22 @@ def _identity(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
     yield "what", agent.title
     yield "provider", agent.provider + (f", model {agent.model}" if agent.model else "")
     yield "mode", f"{agent.mode}, approval {agent.approval_mode}"
+    if agent.size:
+        yield "terminal", format_size(**agent.size)
+    yield "limits", ", ".join(_limits(agent))
     yield "host", agent.orchestrator_id or "none yet"
     yield "cwd", agent.cwd or ""
     yield "tags", ", ".join(agent.tags)
     yield "environment", ", ".join(agent.env_keys)
     yield "asked by", agent.requested_by or ""
     yield "parent", agent.parent_id or ""
+
+
+def _limits(agent: ManagedAgent) -> Iterator[str]:
+    if agent.memory_bytes:
+        yield f"{size(agent.memory_bytes)} of memory"
+    if agent.cpus:
+        yield f"{agent.cpus:g} cores"
 
 
 def _state(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
