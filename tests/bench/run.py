@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1] / "fakes")]
 
 import psutil
+from bench_attach import attach
 from bench_commands import commands
 from bench_heartbeats import heartbeats
 from bench_idle import idle
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[Path], list[Row]]] = {
     "relay-spawn": through_relay,
     "idle": idle,
     "output": output,
+    "attach": attach,
     "recovery": recovery,
     "heartbeats": heartbeats,
     "commands": commands,
