@@ -657,7 +657,10 @@ class Terminal:
             write_all(self.sizes_fd, SIZES.pack(offset, now_ms(), rows, columns))
             self.recorded += 1
         except OSError:  # a full disk: the screen of a later viewer may be wrapped wrongly for a while
-            posix.ftruncate(self.sizes_fd, self.recorded * SIZES.size)  # a part would shift all that follow
+            try:
+                posix.ftruncate(self.sizes_fd, self.recorded * SIZES.size)  # part of it would shift the next
+            except OSError:
+                pass
         return True
 
     def cut_sizes(self) -> None:
