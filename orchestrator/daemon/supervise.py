@@ -18,9 +18,10 @@ from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from spawners.errors import SessionEnded, SessionLost, SpawnerError, SpawnFailed
 from spawners.failpoint import failpoint
-from spawners.launch import Chunk, Exit, Stream
+from spawners.launch import Chunk, Exit, Size, Stream
 from spawners.providers.base import Outcome
 from spawners.providers.registry import Registry as Providers
+from spawners.screen.transcript import transcript
 from spawners.session import Session
 from spawners.watch import Watches
 
@@ -29,6 +30,8 @@ __all__ = ["Supervisor"]
 log = structlog.get_logger()
 
 TAIL_BYTES = 2000
+SHOWN_BYTES = 64 * 1024
+"""What of a terminal's output is emulated for its last lines: a screen or two, in a millisecond."""
 RETRY_S = 2.0
 """How long to wait before writing a verdict again that the database would not take."""
 
@@ -222,7 +225,9 @@ class Supervisor:
     ) -> tuple[str, Outcome | None]:
         """Return the end of the output as text, and what the provider's own stream says."""
         provider = self._providers.get(record.agent.provider)
-        if not provider.binaries or record.agent.mode is not Mode.HEADLESS:
+        if record.agent.mode is not Mode.HEADLESS:
+            return await _shown(session, max(0, ended.spool_end - SHOWN_BYTES)), None
+        if not provider.binaries:
             start = max(0, ended.spool_end - TAIL_BYTES)
             return await _text(session, start), None
         reader = provider.reader()
@@ -249,6 +254,12 @@ async def _text(session: Session, start: int) -> str:
         if isinstance(chunk, Chunk):
             tail = (tail + chunk.data)[-TAIL_BYTES:]
     return tail.decode("utf-8", "replace")
+
+
+async def _shown(session: Session, start: int) -> str:
+    """The last lines that a terminal showed."""
+    items = [item async for item in session.output(start)]
+    return "\n".join(transcript(items, Size())).strip()[-TAIL_BYTES:]
 
 
 def _provider_error(outcome: Outcome | None, ended: Exit) -> str | None:
