@@ -15,13 +15,10 @@ from relay.wire.client import Unreachable
 from relay.wire.duplex import Closed
 from relay.wire.errors import ApiError, Code, ErrorBody
 from relay.wire.sockets import ClientSocket
-from relay.wire.terminal import Attached, Ended, Notice, Refused, Resize, Sized
+from relay.wire.terminal import TRY_AGAIN, Attached, Ended, Notice, Refused, Resize, Sized
 from spawners.launch import Resized, Size
 
-__all__ = ["PASSING", "RemoteTerminal"]
-
-PASSING = frozenset({Code.HOST_OFFLINE, Code.UNAVAILABLE, Code.TIMEOUT})
-"""Refusals that end by themselves when the host or the server is back."""
+__all__ = ["RemoteTerminal"]
 
 Dial = Callable[[Size], Awaitable[ClientSocket]]
 
@@ -53,7 +50,7 @@ class RemoteTerminal:
             except ApiError as error:
                 if error.code is Code.ENDED:
                     break
-                if error.code not in PASSING:
+                if error.code not in TRY_AGAIN:
                     raise
                 reason = str(error)
             except Unreachable as error:
@@ -61,7 +58,7 @@ class RemoteTerminal:
             except Closed as closed:
                 if closed.final:
                     raise Unreachable(f"the line was closed: {closed}") from None
-                reason = str(closed)
+                reason = "the line to its host has broken"
             await self._hang_up()
             yield Outage(f"{reason}; trying again, keys are dropped meanwhile")
             await self._pause()
