@@ -11,8 +11,6 @@ import pytest
 from running import Host
 from tui_fixtures import tui_argv
 
-__all__ = ["host"]
-
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
@@ -31,8 +29,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     found.end_agents()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def nothing_left(host: Host) -> Iterator[None]:
+    """End every agent after the test, so that none slows the next one."""
     yield
     for agent_id in host.agents("live"):
         host.stop(agent_id, kill=True)

@@ -23,6 +23,9 @@ from spawners.attach import Attachment
 from spawners.launch import Size, Viewer
 
 
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
 def command(host: Host, *words: str, shows: str = "─") -> str:
     agent = host.spawn(*tui_argv(*words), mode=Mode.EMBEDDED)
     until(lambda: shows in screen(host, agent.id), f"{shows} on the screen")
