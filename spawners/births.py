@@ -230,6 +230,7 @@ class Keepers:
             async with asyncio.timeout(BIRTH_S):
                 pid = await line.born
                 if pid is not None:
+                    failpoint("before_go")
                     line.go(await self._prepared(ref, pid, limits))
                 return line, await line.hello
         except SpawnFailed:

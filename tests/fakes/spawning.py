@@ -1,7 +1,8 @@
 """A daemon of which only the spawner is there, to be killed: `spawning.py FOLDER AGENT_ID STEP… [-- stop]`.
 
 Spawns the scripted agent under FOLDER, prints its pid as a line, then begins to stop it if asked, prints
-`stopping`, and waits to be killed.
+`stopping`, and waits to be killed. `MUSTER_TEST_KEEPERS` is `forked` for keepers from a zygote,
+`MUSTER_TEST_MEMORY` the agent's limit in bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 
 from muster_processes import agent_argv
 
+from spawners.births import Keepers
 from spawners.client import KeeperSpawner
 from spawners.launch import Launch
 
@@ -19,8 +21,15 @@ from spawners.launch import Launch
 async def main(folder: str, agent_id: str, *words: str) -> None:
     stop = words[-2:] == ("--", "stop")
     steps = words[:-2] if stop else words
-    spawner = KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache")
-    session = await spawner.spawn(Launch(agent_id, agent_argv(*steps), {"PATH": os.environ["PATH"]}, "/"))
+    keepers = Keepers(f"{folder}/cache", zygote=os.environ["MUSTER_TEST_KEEPERS"] == "forked")
+    keepers.begin()
+    if os.environ["MUSTER_TEST_KEEPERS"] == "forked":
+        await keepers.ready()
+    spawner = KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache", keepers=keepers)
+    memory = int(os.environ.get("MUSTER_TEST_MEMORY", "0")) or None
+    environment = {"PATH": os.environ["PATH"]}
+    launch = Launch(agent_id, agent_argv(*steps), environment, "/", memory_bytes=memory)
+    session = await spawner.spawn(launch)
     print(session.identity.pid, flush=True)
     if stop:
         await anext(session.output(follow=True))  # its first output says that it is ready

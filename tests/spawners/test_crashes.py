@@ -25,6 +25,8 @@ from spawners.launch import Launch, SessionRef
 Scripted = Callable[..., Launch]
 AGENT = f"ag-{os.urandom(6).hex()}"
 """Unlike that of any test running at the same time: processes are found by it."""
+LIMIT = 256 * 1024 * 1024
+"""Far more than any of these uses: a keeper with a limit waits at the gate."""
 FAKES = Path(__file__).parent.parent / "fakes"
 
 
@@ -69,10 +71,14 @@ async def printed(session: object, count: int) -> list[str]:
 class Daemon:
     """The spawner in a process of its own, to be killed."""
 
-    def __init__(self, spawner: KeeperSpawner, agent_id: str, *words: str, failpoint: str = "") -> None:
+    def __init__(
+        self, spawner: KeeperSpawner, agent_id: str, *words: str, failpoint: str = "", memory: int = 0
+    ) -> None:
         folder = str(Path(spawner.ref("x").directory).parent.parent)
         path = os.pathsep.join([str(FAKES), *sys.path])
         env = {**os.environ, "PYTHONPATH": path, "MUSTER_FAILPOINT": failpoint}
+        env["MUSTER_TEST_KEEPERS"] = "forked" if spawner._keepers.zygote_pid else "executed"
+        env["MUSTER_TEST_MEMORY"] = str(memory)
         self.process = subprocess.Popen(
             [sys.executable, str(FAKES / "spawning.py"), folder, agent_id, *words],
             env=env,
@@ -154,6 +160,57 @@ async def test_a_daemon_killed_after_starting_the_keeper_finds_the_agent_running
 
     session = await spawner.reattach(spawner.ref(AGENT))
     assert marked(AGENT) == [session.identity.pid]
+
+
+@pytest.mark.parametrize("points", ["after_keeper_started", "before_go"])
+async def test_a_daemon_killed_while_the_keeper_waits_at_the_gate_leaves_nothing_that_ran(
+    spawner: KeeperSpawner, points: str
+) -> None:
+    daemon = Daemon(spawner, AGENT, "print:ran", "sleep", failpoint=points, memory=LIMIT)
+    assert await asyncio.to_thread(daemon.wait) == -signal.SIGKILL
+    ref = spawner.ref(AGENT)
+    with pytest.raises(SessionLost) as lost:
+        await spawner.reattach(ref)
+    assert lost.value.kind == "never_started"
+
+    session = await spawner.resume(ref)
+    assert await printed(session, 1) == ["ran"]
+    assert marked(AGENT) == [session.identity.pid]
+
+
+@pytest.mark.parametrize("point", ["before_born", "after_born", "after_go"])
+async def test_a_keeper_killed_at_the_gate_is_a_failed_spawn_and_nothing_ran(
+    spawner: KeeperSpawner, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    monkeypatch.setenv("MUSTER_FAILPOINT", point)
+    launch = scripted("sleep", memory_bytes=LIMIT)
+    with pytest.raises(SpawnFailed, match="keeper died"):
+        await spawner.spawn(launch)
+
+    assert marked(launch.agent_id) == []
+    assert spawner.refs() == []
+
+
+async def test_a_keeper_told_to_end_at_the_gate_has_run_nothing(
+    spawner: KeeperSpawner, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the machine goes down just then."""
+    told = asyncio.get_running_loop().create_future()
+
+    async def end_it(_: object, ref: SessionRef, pid: int, limits: object) -> int | None:
+        os.kill(pid, signal.SIGTERM)
+        told.set_result(pid)
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr("spawners.births.Keepers._prepared", end_it)
+    monkeypatch.setattr("spawners.births.BIRTH_S", 1.0)
+    launch = scripted("print:ran", memory_bytes=LIMIT)
+    with pytest.raises(SpawnFailed):
+        await spawner.spawn(launch)
+
+    until(lambda: not is_running(told.result()), "the keeper to be gone")
+    assert spawner.refs() == []
 
 
 @pytest.mark.parametrize(
