@@ -11,7 +11,7 @@ from pyghostty import ffi, lib
 from spawners.launch import Size
 from spawners.screen.base import VIEWED_MODES, Cell, Cursor, Modes
 from spawners.screen.ghostty_cells import CellReader
-from spawners.screen.ghostty_history import PIECE, SLACK, History, grid_ref
+from spawners.screen.ghostty_history import SLACK, History, grid_ref, pieces
 
 __all__ = ["GhosttyScreen"]
 
@@ -97,6 +97,11 @@ def _options(handle: Any, history_lines: int) -> dict[str, Any]:
     }
 
 
+def _check(size: Size) -> None:
+    if not size.valid:
+        raise ValueError(f"a terminal cannot have {size.rows} rows and {size.columns} columns")
+
+
 def _close(terminal: Any, parts: list[CellReader | History]) -> None:
     for part in parts:
         part.close()
@@ -107,6 +112,7 @@ class GhosttyScreen:
     """A `Screen`. Feeds some 300 MB/s, without the interpreter lock."""
 
     def __init__(self, size: Size, history_lines: int = 0) -> None:
+        _check(size)
         made = ffi.new("GhosttyTerminal*")
         if lib.ghostty_terminal_new(ffi.NULL, made, size.columns, size.rows):
             raise MemoryError("the terminal emulator could not be given memory")
@@ -157,14 +163,12 @@ class GhosttyScreen:
             lib.ghostty_terminal_vt_write(self._terminal, ffi.from_buffer(data), len(data))
             return
         view = memoryview(data)
-        for start in range(0, len(view), PIECE):
-            piece = view[start : start + PIECE]
-            lib.ghostty_terminal_vt_write(self._terminal, ffi.from_buffer(piece), len(piece))
+        for start, end in pieces(data):
+            lib.ghostty_terminal_vt_write(self._terminal, ffi.from_buffer(view[start:end]), end - start)
             self._history.follow()
 
     def resize(self, size: Size) -> None:
-        if not size.valid:
-            raise ValueError(f"a terminal cannot have {size.rows} rows and {size.columns} columns")
+        _check(size)
         self._outside.size = size
         lib.ghostty_terminal_resize(self._terminal, size.columns, size.rows, *CELL_PIXELS)
         if hasattr(self, "_history"):

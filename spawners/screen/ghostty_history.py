@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from pyghostty import ffi, lib
 
-__all__ = ["PIECE", "SLACK", "History", "grid_ref"]
+__all__ = ["SLACK", "History", "grid_ref", "pieces"]
 
 PIECE = 4096
 """Bytes after which the count is brought up to date: they scroll no more lines than they are."""
@@ -15,6 +18,7 @@ SLACK = PIECE + 4096
 """Lines kept beyond those that were asked for: a piece's, and a page of the library (some hundred to
 some thousand lines), which it drops as a whole."""
 
+ERASES = re.compile(rb"\x1b(?:\[3J|c)")
 PRIMARY = lib.GHOSTTY_TERMINAL_SCREEN_PRIMARY
 
 
@@ -43,6 +47,12 @@ def grid_ref(terminal: Any, tag: int, column: int, row: int) -> Any:
     ref = ffi.new("GhosttyGridRef*")
     ref.size = ffi.sizeof("GhosttyGridRef")
     return None if _grid_ref(terminal, _point(tag, column, row), ref) else ref
+
+
+def pieces(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where to cut `data` so that the count can follow: often enough, and before the history is erased."""
+    cuts = {*range(0, len(data), PIECE), *(found.start() for found in ERASES.finditer(data)), len(data)}
+    return pairwise(sorted(cuts))
 
 
 class History:

@@ -25,8 +25,6 @@ HELD = 64 * 1024
 REPLY_BYTES = 64 * 1024
 ORIGIN, WRAP, CURSOR, INSERT = 6, 7, 25, 4
 ALTERNATE = (47, 1047, 1049)
-MOUSE = (9, 1000, 1002, 1003)
-MOUSE_ENCODINGS = (1005, 1006, 1015, 1016)
 GRID_MODES = (ORIGIN, WRAP, CURSOR)
 """Those that pyte's screen acts upon; it would take others for something else."""
 
@@ -224,8 +222,6 @@ class PyteScreen:
             (self._grid.set_mode if final == "h" else self._grid.reset_mode)(INSERT)
         elif final == "b" and self._last:
             self._grid.draw(self._last * min(max(1, numbers[0]), self._grid.columns * self._grid.lines))
-        elif final in "cnxt":
-            self._answer("", final, numbers)
 
     def _answer(self, marker: str, final: str, numbers: list[int]) -> None:
         grid = self._grid
@@ -251,9 +247,6 @@ class PyteScreen:
         if mode == 1048:
             (self._grid.save_cursor if on else self._grid.restore_cursor)()
             return
-        for group in (MOUSE, MOUSE_ENCODINGS):
-            if mode in group:
-                self._private.difference_update(group)
         (self._private.add if on else self._private.discard)(mode)
         if mode in GRID_MODES:
             for grid in {self._primary, self._alternate}:
