@@ -77,7 +77,9 @@ class Relay:
         self._reaper = Reaper(self._changes, self._leases, self._queue, self._tokens, config.flush_s)
         self._scrubber = Scrubber(store, config.scrub_delay_s)
         self._retention = Retention(store, self._tokens, config.keep_ms, config.retention_every_s)
-        self._attachments = Attachments(self._bus, self._leases, open_timeout_s=config.upload_timeout_s)
+        self._attachments = Attachments(
+            self._bus, self._leases, self._tokens, open_timeout_s=config.upload_timeout_s
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self.asgi = self._application(config, Guard(self._tokens, bound, allowed))
 

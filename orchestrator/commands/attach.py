@@ -110,8 +110,14 @@ async def serve(registry: Registry, viewing: Viewing, socket: Duplex) -> None:
             asyncio.create_task(_listen(viewing, socket, keys)),
             asyncio.create_task(_type(attachment, keys)),
         )
-        await _tell(socket, Ended(agent=await _final(registry, viewing.agent_id)))
-        await socket.close()
+        await _end(socket, await _final(registry, viewing.agent_id))
+    except SpawnerError as error:
+        agent = await _final(registry, viewing.agent_id)
+        if agent is not None:
+            await _end(socket, agent)
+        else:
+            why = f"the terminal cannot be shown any more: {error}"
+            await refuse(socket, ApiError(Code.UNAVAILABLE, why))
     except ApiError as error:
         await refuse(socket, error)
     finally:
@@ -139,15 +145,12 @@ async def _until_shown(show: asyncio.Task[None], *others: asyncio.Task[None]) ->
 
 
 async def _show(attachment: Attachment, socket: Duplex) -> None:
-    try:
-        async for item in attachment:
-            if isinstance(item, Resized):
-                await _tell(socket, Sized(rows=item.size.rows, columns=item.size.columns))
-                continue
-            for piece in _pieces(item):
-                await socket.send(piece)
-    except SpawnerError as error:
-        raise ApiError(Code.UNAVAILABLE, f"the terminal cannot be shown any more: {error}") from None
+    async for item in attachment:
+        if isinstance(item, Resized):
+            await _tell(socket, Sized(rows=item.size.rows, columns=item.size.columns))
+            continue
+        for piece in _pieces(item):
+            await socket.send(piece)
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
@@ -182,8 +185,6 @@ async def _type(attachment: Attachment, keys: asyncio.Queue[bytes]) -> None:
             await attachment.type(data)
         except SessionEnded:
             return  # what it painted last is still to be shown
-        except SpawnerError as error:
-            raise ApiError(Code.UNAVAILABLE, f"what was typed did not reach the program: {error}") from None
 
 
 async def _final(registry: Registry, agent_id: str) -> ManagedAgent | None:
@@ -192,6 +193,11 @@ async def _final(registry: Registry, agent_id: str) -> ManagedAgent | None:
         return None
     record = await registry.until(agent_id, ENDED, RECORD_S)
     return record.agent if record.agent.ended else None
+
+
+async def _end(socket: Duplex, agent: ManagedAgent | None) -> None:
+    await _tell(socket, Ended(agent=agent))
+    await socket.close()
 
 
 async def _tell(socket: Duplex, notice: Notice) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import structlog
 
 from relay.core.changes import host_topic
 from relay.core.leases import Leases
 from relay.core.ports import Bus
 from relay.core.records import AgentRecord
 from relay.core.terminals import check_size, need_terminal
-from relay.core.tokens import Caller
+from relay.core.tokens import Caller, Tokens
 from relay.wire.commands import AttachCommand
 from relay.wire.duplex import LINE_LOST, NORMAL, WRONG_MESSAGE, Closed, Duplex, Message, Opening
 from relay.wire.endpoints import OPERATORS
@@ -25,6 +27,8 @@ from relay.wire.terminal import Attached, AttachQuery, Notice, Refused
 __all__ = ["Attachments"]
 
 MAX_NAME = 64
+
+log = structlog.get_logger("relay.attachments")
 
 
 @dataclass(slots=True)
@@ -42,9 +46,10 @@ class Attachments:
     """The viewers of this relay. Nothing that passes is kept: a message is taken from one end only when
     the other has taken the one before it, so that each end feels how fast the other one reads."""
 
-    def __init__(self, bus: Bus, leases: Leases, *, open_timeout_s: float) -> None:
+    def __init__(self, bus: Bus, leases: Leases, tokens: Tokens, *, open_timeout_s: float) -> None:
         self._bus = bus
         self._leases = leases
+        self._tokens = tokens
         self._open_timeout_s = open_timeout_s
         self._pairs: dict[str, Pair] = {}
         self._closed = False
@@ -80,13 +85,13 @@ class Attachments:
         pair = self._pairs[command.stream_id] = Pair(host_id, command)
         try:
             self._bus.publish(host_topic(host_id))
-            await self._serve(pair, viewer)
+            await self._serve(pair, caller, viewer)
         finally:
             self._pairs.pop(command.stream_id, None)
             pair.host.cancel()
             pair.over.set()
 
-    async def _serve(self, pair: Pair, viewer: Opening) -> None:
+    async def _serve(self, pair: Pair, caller: Caller, viewer: Opening) -> None:
         try:
             async with asyncio.timeout(self._open_timeout_s):
                 host = await _joined(pair, viewer)
@@ -99,9 +104,15 @@ class Attachments:
             ) from None
         await viewer.accept()
         await viewer.send(first)
-        code = await _pass_on(host, viewer, read_only=pair.command.query.read_only)
+        query = pair.command.query
+        who = {"agent": pair.command.agent_id, "token": caller.name, "viewer": query.viewer}
+        log.info("attached", **who, host=pair.host_id, read_only=query.read_only)
+        code, why = await _pass_on(
+            host, viewer, read_only=query.read_only, barred=self._tokens.until_invalid(caller)
+        )
+        log.info("detached", **who, code=code, why=why)
         await host.close()
-        await viewer.close(code)
+        await viewer.close(code, why)
 
     async def join(self, host_id: str, stream_id: str, host: Opening) -> None:
         """Serve the host's end of a viewer's socket.
@@ -175,38 +186,51 @@ async def _first(pair: Pair, host: Duplex) -> Message:
     return message
 
 
-async def _pass_on(host: Duplex, viewer: Duplex, *, read_only: bool) -> int:
-    """Pass messages on, both ways, until one end has gone; return the code to close the viewer with."""
+Ending = tuple[int, str]
+"""The code to close a viewer's socket with, and the reason."""
+
+
+async def _pass_on(
+    host: Duplex, viewer: Duplex, *, read_only: bool, barred: Coroutine[Any, Any, None]
+) -> Ending:
+    """Pass messages on, both ways, until one end has gone, or `barred` returns: the viewer may not stay."""
     down = asyncio.create_task(_down(host, viewer))
     up = asyncio.create_task(_up(viewer, host, down, read_only=read_only))
+    bar = asyncio.create_task(_bar(barred))
+    tasks = (down, up, bar)
     try:
-        await asyncio.wait({down, up}, return_when=asyncio.FIRST_COMPLETED)
-        return (up if up.done() else down).result()
-    except Closed:
-        return NORMAL  # by the viewer itself
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    except Closed as closed:
+        return NORMAL, f"by the viewer ({closed.code})"
     finally:
-        down.cancel()
-        up.cancel()
-        await asyncio.gather(down, up, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _down(host: Duplex, viewer: Duplex) -> int:
+async def _down(host: Duplex, viewer: Duplex) -> Ending:
     while True:
         try:
             message = await host.receive()
         except Closed as closed:
-            return closed.code if closed.final else LINE_LOST
+            return (closed.code, closed.reason) if closed.final else (LINE_LOST, "the host's line broke")
         await viewer.send(message)
         await asyncio.sleep(0)  # neither line waits while it is fast: let the others have their turn
 
 
-async def _up(viewer: Duplex, host: Duplex, down: asyncio.Task[int], *, read_only: bool) -> int:
+async def _up(viewer: Duplex, host: Duplex, down: asyncio.Task[Ending], *, read_only: bool) -> Ending:
     while True:
         message = await viewer.receive()
         if read_only and isinstance(message, bytes):
-            return WRONG_MESSAGE
+            return WRONG_MESSAGE, "this viewer is attached read-only and cannot type"
         try:
             await host.send(message)
         except Closed:
             return await down  # what the host said last is still to be delivered
         await asyncio.sleep(0)
+
+
+async def _bar(barred: Coroutine[Any, Any, None]) -> Ending:
+    await barred
+    return WRONG_MESSAGE, "the token was revoked or has expired"

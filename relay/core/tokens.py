@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -60,6 +61,7 @@ class Tokens:
         self._by_hash: dict[str, TokenRecord] = {}
         self._used: dict[str, int] = {}
         self._last_used: dict[str, int] = {}
+        self._watchers: dict[str, set[asyncio.Event]] = {}
 
     async def load(self) -> None:
         async with self._store.reading() as transaction:
@@ -103,6 +105,25 @@ class Tokens:
             )
         self._used[record.name] = self._last_used[record.name] = now
         return Caller(record.name, record.scope, record.bound_to, record.label)
+
+    async def until_invalid(self, caller: Caller) -> None:
+        """Return once the caller's token has been revoked or has expired, for callers that stay."""
+        record = next((record for record in self._by_hash.values() if record.name == caller.name), None)
+        if record is None:
+            return
+        left_s = None if record.expires_at is None else max(0, record.expires_at - now_ms()) / 1000
+        revoked = asyncio.Event()
+        watchers = self._watchers.setdefault(caller.name, set())
+        watchers.add(revoked)
+        try:
+            async with asyncio.timeout(left_s):
+                await revoked.wait()
+        except TimeoutError:
+            return
+        finally:
+            watchers.discard(revoked)
+            if not watchers:
+                self._watchers.pop(caller.name, None)
 
     async def create(self, request: TokenRequest) -> TokenCreated:
         bound = request.scope in (Scope.ORCHESTRATOR, Scope.AGENT)
@@ -149,6 +170,8 @@ class Tokens:
         async with self._store.writing() as transaction:
             await transaction.tokens.delete([name])
         self._by_hash.pop(record.hash, None)
+        for revoked in self._watchers.get(name, ()):
+            revoked.set()
         return record.public
 
     @staticmethod

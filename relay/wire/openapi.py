@@ -11,8 +11,14 @@ import msgspec
 from relay.wire.endpoints import ENDPOINTS, Body, Endpoint
 from relay.wire.errors import ErrorBody
 from relay.wire.output import MEDIA_TYPE
+from relay.wire.terminal import Attached, Ended, Refused, Resize, Sized
 
 __all__ = ["document"]
+
+MESSAGES = "x-muster-messages"
+"""OpenAPI has no words for what passes once a socket is open."""
+
+SOCKET_NOTICES = (Attached, Sized, Ended, Refused, Resize)
 
 _REF = "#/components/schemas/{name}"
 
@@ -23,7 +29,9 @@ def document(version: str, endpoints: Iterable[Endpoint[Any]] = ENDPOINTS) -> di
     types: list[Any] = [ErrorBody]
     for endpoint in table:
         types += [kind for kind in (endpoint.request, endpoint.query) if kind is not None]
-        if endpoint.response not in (bytes, type(None)):
+        if endpoint.body is Body.SOCKET:
+            types += [kind for kind in SOCKET_NOTICES if kind not in types]
+        elif endpoint.response not in (bytes, type(None)):
             types.append(endpoint.response)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     found = {str(kind): schema for kind, schema in zip(types, schemas, strict=True)}
@@ -47,7 +55,7 @@ def _operation(endpoint: Endpoint[Any], found: dict[str, Any], components: dict[
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint, components),
         "responses": {
-            str(endpoint.status): {"description": endpoint.summary, **_content(endpoint, found)},
+            str(endpoint.status): _success(endpoint, found),
             "default": {
                 "description": "What is wrong and what to do about it",
                 "content": {"application/json": {"schema": found[str(ErrorBody)]}},
@@ -65,12 +73,19 @@ def _operation(endpoint: Endpoint[Any], found: dict[str, Any], components: dict[
     return operation
 
 
-def _content(endpoint: Endpoint[Any], found: dict[str, Any]) -> dict[str, Any]:
-    if endpoint.status == 204:
-        return {}
-    if endpoint.body is Body.BYTES:
-        return {"content": {Body.BYTES.value: {}, MEDIA_TYPE: {}}}
-    return {"content": {endpoint.body.value: {"schema": found[str(endpoint.response)]}}}
+def _success(endpoint: Endpoint[Any], found: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": endpoint.summary}
+    if endpoint.body is Body.SOCKET:
+        answer["headers"] = {"Upgrade": {"required": True, "schema": {"const": "websocket"}}}
+        answer[MESSAGES] = {
+            "binary": "Bytes: for the viewer's terminal, or keys for the agent's",
+            "text": {"anyOf": [found[str(kind)] for kind in SOCKET_NOTICES]},
+        }
+    elif endpoint.body is Body.BYTES:
+        answer["content"] = {Body.BYTES.value: {}, MEDIA_TYPE: {}}
+    elif endpoint.status != 204:
+        answer["content"] = {endpoint.body.value: {"schema": found[str(endpoint.response)]}}
+    return answer
 
 
 def _parameters(endpoint: Endpoint[Any], components: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from keeper_peer import keeper_of
 from muster_processes import until
 from running import Host, RelayServer
 
 from relay.wire import endpoints
-from relay.wire.agents import Mode, Status
+from relay.wire.agents import CauseKind, Mode, Status
 from relay.wire.base import encode
 from relay.wire.client import Unreachable
 from relay.wire.duplex import Closed
@@ -37,6 +39,7 @@ from relay.wire.terminal import (
     SendRequest,
     Sized,
 )
+from spawners.launch import SessionRef
 
 TALK = """
 import os, shutil, signal, sys
@@ -290,6 +293,20 @@ async def test_a_daemon_killed_during_an_attach_lets_its_viewer_back_in(
     await back.type(b"after\r")
     await back.sees(b"[after]")
     await back.leave()
+
+
+async def test_an_agent_that_is_lost_during_an_attach_is_said_to_be(
+    relay: RelayServer, member: Host, server: RelayServer | Host
+) -> None:
+    agent_id = talker(relay)
+    viewer = await attach(server, agent_id)
+    await viewer.sees(b"hello")
+    os.kill(keeper_of(SessionRef(agent_id, str(member.directory / "agents" / agent_id))), signal.SIGKILL)
+    assert (await viewer.ends()).final
+    last = viewer.notices[-1]
+    assert isinstance(last, Ended), last
+    assert last.agent is not None
+    assert last.agent.cause.kind is CauseKind.KEEPER_KILLED
 
 
 async def test_a_daemon_that_is_restarted_says_so(relay: RelayServer, member: Host) -> None:

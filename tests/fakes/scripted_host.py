@@ -137,7 +137,7 @@ class ScriptedHost:
 
     async def open_terminal(self, stream_id: str) -> ClientSocket:
         """Open this host's end of a viewer's socket."""
-        sockets = SocketClient(self.client.target, token=self.client.token)
+        sockets = SocketClient(self.client.target, token=self.client.token, verify=self.client.verify)
         return await sockets.connect(endpoints.ATTACH_STREAM, path={"id": self.id, "sid": stream_id})
 
     async def refuse_upload(self, stream_id: str, error: ErrorDetail) -> None:

@@ -206,6 +206,15 @@ async def test_the_specification_is_valid_and_open(relay: RelayInProcess) -> Non
     assert served == {(endpoint.path, endpoint.method) for endpoint in ENDPOINTS}
 
 
+async def test_the_specification_says_what_passes_over_a_socket(relay: RelayInProcess) -> None:
+    document = (await ask(relay, "GET", "/api/spec", headers={"Authorization": ""})).json()
+    opened = document["paths"]["/api/managed-agents/{id}/attach"]["get"]["responses"]["101"]
+    assert opened["headers"]["Upgrade"]["schema"] == {"const": "websocket"}
+    notices = [item["$ref"].rpartition("/")[2] for item in opened["x-muster-messages"]["text"]["anyOf"]]
+    assert notices == ["Attached", "Sized", "Ended", "Refused", "Resize"]
+    assert document["components"]["schemas"]["Sized"]["properties"]["kind"] == {"enum": ["sized"]}
+
+
 async def test_health_is_open_and_names_its_checks(relay: RelayInProcess) -> None:
     health = await relay.client(None).call(endpoints.HEALTH)
     assert (health.status, health.role) == ("ok", "relay")

@@ -21,7 +21,7 @@ from relay.wire.client import Unreachable
 from relay.wire.commands import AttachCommand, CommandEnvelope
 from relay.wire.duplex import LINE_LOST, NORMAL, WRONG_MESSAGE, Closed, Message
 from relay.wire.errors import ApiError, Code, ErrorDetail
-from relay.wire.health import Scope
+from relay.wire.health import Scope, TokenRequest
 from relay.wire.sockets import ClientSocket, SocketClient
 from relay.wire.terminal import MAX_ATTACH_MESSAGE, Attached, AttachQuery, Ended, Refused, Resize
 
@@ -170,6 +170,27 @@ async def test_a_read_only_viewer_sees_but_cannot_type(pair: Pair, relay: RelayI
         assert (await closed(ends.viewer)).code == WRONG_MESSAGE
         with pytest.raises(Closed):
             await ends.host.receive()
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_viewer_whose_token_ends_is_cut_off(pair: Pair, relay: RelayInProcess, how: str) -> None:
+    client = relay.client()
+    request = TokenRequest(scope=Scope.OPERATOR, expires_in_ms=1500 if how == "expired" else None)
+    made = await client.call(endpoints.CREATE_TOKEN, request)
+    async with pair() as other, pair(token=made.token) as ends:
+        if how == "revoked":
+            await client.call(endpoints.REVOKE_TOKEN, path={"name": made.name})
+        end = await closed(ends.viewer)
+        assert (end.code, end.final) == (WRONG_MESSAGE, True)
+        assert "revoked or has expired" in end.reason
+        assert (await closed(ends.host)).code == NORMAL
+        await other.viewer.send(b"still here")
+        assert await other.host.receive() == b"still here"
+
+    async def forgotten() -> bool:
+        return not relay.relay._tokens._watchers
+
+    await eventually(forgotten)
 
 
 async def test_a_message_that_is_too_large_ends_the_line(pair: Pair) -> None:

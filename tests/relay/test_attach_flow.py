@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from scripted_host import ScriptedHost, agent
 from relay.wire import endpoints
 from relay.wire.agents import Mode
 from relay.wire.base import encode
-from relay.wire.client import AsyncClient
+from relay.wire.client import AsyncClient, Unreachable
 from relay.wire.commands import AttachCommand, CommandEnvelope
 from relay.wire.sockets import ClientSocket, SocketClient
 from relay.wire.terminal import Attached, AttachQuery
@@ -72,9 +74,12 @@ class Line:
 
 
 async def attached(
-    process: RelayProcess, host: ScriptedHost, commands: AsyncIterator[CommandEnvelope]
+    process: RelayProcess,
+    host: ScriptedHost,
+    commands: AsyncIterator[CommandEnvelope],
+    verify: ssl.SSLContext | bool = True,
 ) -> Line:
-    sockets = SocketClient(process.url, token=process.token)
+    sockets = SocketClient(process.url, token=process.token, verify=verify)
     query = AttachQuery(rows=24, columns=80)
     attaching = asyncio.create_task(sockets.connect(endpoints.ATTACH, path={"id": "ag-1"}, query=query))
     body = (await anext(commands)).body
@@ -84,6 +89,45 @@ async def attached(
     viewer = await attaching
     await viewer.receive()
     return Line(end, viewer)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that nobody knows, and its key."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=relay",
+         "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+@pytest.mark.needs("openssl")
+async def test_a_terminal_over_tls_and_only_with_a_certificate_that_is_known(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    chain, key = (str(path) for path in certificate)
+    relay = RelayProcess(tmp_path / "home", "--tls-cert", chain, "--tls-key", key)
+    relay.start()
+    trusted = ssl.create_default_context(cafile=chain)
+    client = AsyncClient(relay.url, token=relay.token, verify=trusted)
+    try:
+        assert relay.url.startswith("https://")
+        host = ScriptedHost(client)
+        await host.register()
+        await host.report(agent("ag-1", mode=Mode.EMBEDDED))
+        async with host.commands() as commands:
+            line = await attached(relay, host, commands, trusted)
+            assert await line.echo_s() < 60
+        with pytest.raises(Unreachable, match="certificate"):
+            await SocketClient(relay.url, token=relay.token).connect(
+                endpoints.ATTACH, path={"id": "ag-1"}, query=AttachQuery(rows=24, columns=80)
+            )
+    finally:
+        await client.close()
+        relay.end()
 
 
 def rss(pid: int) -> int:
