@@ -17,9 +17,11 @@ BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
 CANCEL = b"\x18"
 """Ends whatever sequence the terminal may be in the middle of."""
 
+PEN = b"\x1b[0m\x1b(B\x1b)B\x0f"
+"""Style and character sets as at first."""
+
 RESET = (
-    b"\x1b[0m\x1b(B\x1b)B\x0f"  # pen, character sets
-    b"\x1b[?6l\x1b[?69l\x1b[r\x1b[4l\x1b[20l"  # origin, margins, insert, newline mode
+    PEN + b"\x1b[?6l\x1b[?69l\x1b[r\x1b[4l\x1b[20l"  # origin, margins, insert, newline mode
     b"\x1b]8;;\x1b\\"  # no link
 )
 EVERY_8 = b"\x1b[3g\r" + b"\x1b[8C\x1bH" * 32 + b"\r"
@@ -50,7 +52,8 @@ def restore(modes: Modes | None = None) -> bytes:
             # Leaves the other screen where that is shown, and else moves no cursor, unlike 1049.
             alternate or b"\x1b[?1047l",
             b"\x1b[<99u\x1b[=0;1u",  # the primary screen has flags of its own
-            b"\x1b7" + RESET + b"\x1b8" if alternate else RESET,  # 1049 has put the cursor back
+            # 1049 has put the cursor back, which RESET would move; and the pen, which is not wanted.
+            b"\x1b7" + RESET + b"\x1b8" + PEN if alternate else RESET,
             b"".join(b"\x1b[?%d%c" % (mode, b"h" if mode in EXPECTED else b"l") for mode in VIEWED_MODES),
             b"\x1b[?5l\x1b[?12l\x1b[?2031l\x1b[?2048l",  # reverse video, blinking, reports of changes
             b"\x1b[0 q\x1b[?25h",
