@@ -27,7 +27,8 @@ finish() {
 # Commands that the tests use, and the Debian packages they are in.
 system_packages() {
     local missing=() packages=() pair
-    for pair in git:git ip:iproute2 mount:mount ps:procps runuser:util-linux zsh:zsh fish:fish npm:npm; do
+    for pair in git:git ip:iproute2 mount:mount ps:procps runuser:util-linux zsh:zsh fish:fish npm:npm \
+        tmux:tmux vim:vim htop:htop less:less openssl:openssl systemctl:systemd dbus-daemon:dbus-user-session; do
         command -v "${pair%%:*}" >/dev/null || { missing+=("${pair%%:*}"); packages+=("${pair#*:}"); }
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || { missing+=(venv); packages+=(python3-venv); }
@@ -105,12 +106,16 @@ make_clone() {
 
 # Names of the `needs` marker (tests/conftest.py) whose tests may not be skipped here.
 must_not_skip() {
-    local names=()
+    local names=() program
     [[ $(uname) != Linux ]] || names+=(linux)
     [[ $EUID != 0 ]] || names+=(root)
     [[ $EUID != 0 || ! (-w /sys/fs/cgroup/memory || -w /sys/fs/cgroup/cgroup.procs) ]] || names+=(cgroup)
     [[ -z ${MUSTER_TEST_POSTGRES:-} ]] || names+=(postgres)
     [[ -z ${MUSTER_TEST_NPM:-} ]] || names+=(npm claude codex gemini)
+    for program in tmux vim htop less openssl; do
+        ! command -v "$program" >/dev/null || names+=("$program")
+    done
+    [[ $EUID != 0 || ! -x /lib/systemd/systemd ]] || names+=(systemd)
     (IFS=,; echo "${names[*]}")
 }
 
