@@ -23,6 +23,10 @@ REPRINTED = 200
 SWITCH = re.compile(rb"(?=\x1b\[\?(?:47|1047|1049)[hl])|(?<=\x1b\[3J)")
 """Where output is cut: before the screen is switched, and after the history was erased."""
 
+BEGUN = re.compile(rb"\x1b(?:\[[\x30-\x3f]*)?\Z")
+LONGEST = 64
+"""Bytes of an unfinished sequence that are looked at: those above are shorter."""
+
 
 def transcript(
     items: Iterable[Item | None], size: Size, *, since_offset: int = 0, engine: str | None = None
@@ -38,34 +42,57 @@ def transcript(
     """
     reader = _Reader(open_screen(size, history_lines=HISTORY, engine=engine))
     silent = since_offset > 0
-    for item in items:
-        if item is None:
+    for piece in _pieces(_uncut(items), since_offset):
+        if piece is None:
             yield from reader.settled() if not silent else ()
             continue
-        for piece in _pieces(item, since_offset):
-            if silent and (piece.end if isinstance(piece, Gap) else piece.offset) >= since_offset:
-                reader.skip()
-                silent = False
-            lines = reader.take(piece)
-            if not silent:
-                yield from lines
+        if silent and (piece.end if isinstance(piece, Gap) else piece.offset) >= since_offset:
+            reader.skip()
+            silent = False
+        lines = reader.take(piece)
+        if not silent:
+            yield from lines
     if silent:
         reader.skip()
     yield from reader.rest()
 
 
-def _pieces(item: Item, since_offset: int) -> Iterator[Item]:
-    """The item in pieces that end where the reader has to look."""
-    if not isinstance(item, Chunk):
+def _uncut(items: Iterable[Item | None]) -> Iterator[Item | None]:
+    """The terminal's items, with the beginning of a sequence that a chunk ends in put before the next."""
+    held: Chunk | None = None
+    for item in items:
+        if isinstance(item, Chunk):
+            if item.stream is not Stream.PTY or not item.data:
+                continue
+            if held and held.end == item.offset:
+                item = Chunk(held.offset, item.stream, held.data + item.data, item.at_ms)  # noqa: PLW2901
+            elif held:
+                yield held
+            found = BEGUN.search(item.data, max(0, len(item.data) - LONGEST))
+            at = found.start() if found else len(item.data)
+            held = Chunk(item.offset + at, item.stream, item.data[at:], item.at_ms) if found else None
+            if at:
+                yield Chunk(item.offset, item.stream, item.data[:at], item.at_ms)
+            continue
+        if held and isinstance(item, Gap):
+            yield held
+            held = None
         yield item
-        return
-    if item.stream is not Stream.PTY:
-        return
-    cuts = {found.start() for found in SWITCH.finditer(item.data)} | set(range(0, len(item.data), PIECE))
-    cuts |= {since_offset - item.offset} if item.offset < since_offset < item.end else set()
-    bounds = [*sorted(cuts | {0}), len(item.data)]
-    for start, end in pairwise(bounds):
-        if start < end:
+    if held:
+        yield held
+
+
+def _pieces(items: Iterable[Item | None], since_offset: int) -> Iterator[Item | None]:
+    """The items in pieces that end where the reader has to look."""
+    for item in items:
+        if not isinstance(item, Chunk):
+            yield item
+            continue
+        size = len(item.data)
+        cuts = {found.start() for found in SWITCH.finditer(item.data)} | set(range(0, size, PIECE))
+        if item.offset < since_offset < item.end:
+            cuts.add(since_offset - item.offset)
+        for start, end in pairwise(sorted(cuts | {size})):
             yield Chunk(item.offset + start, item.stream, item.data[start:end], item.at_ms)
 
 
