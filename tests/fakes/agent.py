@@ -16,6 +16,7 @@ Runs under `python -I -S`, so it imports little and starts fast. Output is unbuf
     fds env:NAME cwd pid    print the open files / a variable / the directory / the pid
     await:FIFO              block until somebody opens this FIFO for writing
     close-output            close stdout and stderr              memory:MIB  touch so much memory
+    hold:MIB                have that much in use from then on
     tty winsize             print /dev/tty with its groups and session / its size as ROWSxCOLUMNS
     raw-mode cbreak no-echo settings of the terminal on stdin   say-winch  print the size at SIGWINCH
     keys                    print each read in hexadecimal      read:N     N bytes, then as digest
@@ -29,6 +30,9 @@ import os
 import signal
 import sys
 import time
+
+
+HELD = []
 
 
 def out(text):
@@ -235,6 +239,7 @@ STEPS = {
     "await": lambda value: open(value).read(),
     "close-output": lambda _: (os.close(1), os.close(2)),
     "memory": lambda value: touch_memory(int(value)),
+    "hold": lambda value: HELD.append(b"x" * (int(value) << 20)),
     "tty": lambda _: look_at_tty(),
     "winsize": lambda _: out("size " + winsize()),
     "raw-mode": lambda _: set_tty(*RAW),
