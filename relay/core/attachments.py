@@ -111,7 +111,7 @@ class Attachments:
             host, viewer, read_only=query.read_only, barred=self._tokens.until_invalid(caller)
         )
         log.info("detached", **who, code=code, why=why)
-        await host.close()
+        pair.over.set()  # the host's end is closed at once, the viewer's when it reads again
         await viewer.close(code, why)
 
     async def join(self, host_id: str, stream_id: str, host: Opening) -> None:
@@ -127,6 +127,7 @@ class Attachments:
         if not pair.host.done():
             pair.host.set_result(host)
         await pair.over.wait()
+        await host.close()
 
     def close(self) -> None:
         """Let no viewer wait for its host any longer. Open sockets are ended by the server that has them."""
