@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 from spawners.directory import AgentDirectory, exit_from_json
-from spawners.emulation import Emulation
 from spawners.errors import NoTerminal, SessionEnded, SpawnerError
 from spawners.frames import MAX_INPUT, Kind
 from spawners.launch import Chunk, Exit, Resized, Size, Viewer
 from spawners.line import Line, LineLost, Refused, dial
-from spawners.screen.paint import Painter, paint
-from spawners.screen.queries import QueryFilter
 from spawners.spool import Spool
+from spawners.viewed import Viewed
 
 __all__ = ["Attachment"]
 
@@ -25,10 +24,6 @@ EXIT_S = 5.0
 SKIP = 1024 * 1024
 """Bytes that a viewer may be behind before it gets a fresh screen in their place: more than a terminal
 buffers, less than anybody would want to watch."""
-
-INLINE = 1024 * 1024
-FRAME_S = 1 / 30
-"""Between two paintings for a viewer of another size, who cannot be given the bytes themselves."""
 
 
 class Attachment:
@@ -45,7 +40,7 @@ class Attachment:
         self._viewer = viewer
         self._line = line
         self._spool = Spool(directory)
-        self._emulation = Emulation(directory)
+        self._viewed = Viewed(directory, viewer.size)
         self._size = self._told = Size()
         self._fresh = True
         self._final = False
@@ -53,9 +48,8 @@ class Attachment:
         self._offset = 0
         self._data: list[tuple[int, bytes]] = []
         self._moved = asyncio.Event()
-        self._filter = QueryFilter()
-        self._painter = Painter(viewer.size)
-        self._painted_at = 0.0
+        self._closed = False
+        self._answering: set[asyncio.Task[None]] = set()
         self.exit: Exit | None = None
         """How the program ended, once the iteration has ended because of that."""
 
@@ -107,48 +101,53 @@ class Attachment:
         """Yield bytes to write to the viewer's terminal, the present screen first, and a `Resized`
         whenever the size of the agent's terminal has changed.
 
-        Ends when the program has ended and all was yielded. Raises `SpawnerError` if the keeper is
-        gone without that.
+        Ends when the program has ended and all was yielded, or after `close`. Raises `SpawnerError` if
+        the keeper is gone without that.
         """
-        while True:
+        while not self._closed:
             if self._told != self._size:
                 self._told, self._fresh = self._size, True
                 yield Resized(self._offset, self._size)
-            if self._fresh:
-                self._fresh = False
-                yield await self._repaint()
-            elif self._viewer.size != self._size:
-                if self._ready():
-                    await self._pace()
-                    await self._catch_up()
-                    yield self._painter.update(self._emulation.screen)
-            else:
-                for piece in self._pieces():
-                    if piece:
-                        yield piece
-                if self._backlog() > SKIP:
-                    self._fresh = True
+            for piece in await self._next():
+                yield piece
             if self._fresh or self._told != self._size:
                 continue
             if self._ready():
                 await asyncio.sleep(0)
-                continue
-            if self._final:
+            elif self._final:
                 break
-            await self._more()
-        await self._see_exit()
+            else:
+                await self._more()
+        if not self._closed:
+            await self._see_exit()
 
     def _ready(self) -> bool:
         return bool(self._data) or self._end > self._offset
 
-    def _backlog(self) -> int:
-        return max(0, self._end - self._offset)
+    async def _next(self) -> list[bytes]:
+        """What the viewer is to be given now."""
+        if self._fresh:
+            self._fresh = False
+            return [self._moved_on(*await self._viewed.whole(self._viewer.size, self._size))]
+        if self._viewer.size == self._size:
+            pieces = self._pieces()
+            self._fresh = self._fresh or self._end - self._offset > SKIP
+            return [piece for piece in pieces if piece]
+        return [self._moved_on(*await self._viewed.changes())] if self._ready() else []
+
+    def _moved_on(self, painted: bytes, offset: int) -> bytes:
+        """Pass by the output that is in what was painted."""
+        self._data = [(at, data) for at, data in self._data if at >= offset]
+        self._offset = max(self._offset, offset)
+        self._end = max(self._end, self._offset)
+        return painted
 
     async def _more(self) -> None:
         """Wait until there is output, another size, a viewer's wish, or the end of it all."""
         self._moved.clear()
         self._line.tell_offset(Kind.WATCH, self._offset)
-        await self._moved.wait()
+        if self._line.up and not self._closed:
+            await self._moved.wait()
         if not self._line.up and not self._final:
             # The keeper has gone. What it left on disk is still to be shown, if it said how it ended.
             self._final, self._end = True, max(self._end, self._spool.end)
@@ -158,14 +157,14 @@ class Attachment:
         pieces = []
         for offset, data in self._data:
             if offset == self._offset:
-                pieces.append(self._filter.feed(data))
+                pieces.append(self._viewed.passed_on(data))
                 self._offset += len(data)
         self._data.clear()
         if self._end > self._offset:
             stored = self._spool.read(self._offset)
             for item in stored:
                 if isinstance(item, Chunk):
-                    pieces.append(self._filter.feed(item.data))
+                    pieces.append(self._viewed.passed_on(item.data))
                 else:
                     self._fresh = True
                 self._offset = item.end
@@ -173,35 +172,12 @@ class Attachment:
                 self._offset, self._fresh = self._end, True
         return pieces
 
-    async def _catch_up(self) -> None:
-        self._data.clear()
-        if self._emulation.behind > INLINE:
-            await asyncio.to_thread(self._emulation.catch_up)
-        else:
-            self._emulation.catch_up()
-        self._offset = max(self._emulation.offset, self._offset)
-        self._end = max(self._end, self._offset)
-
-    async def _repaint(self) -> bytes:
-        """The whole present screen; what is written from here on follows it without a seam."""
-        await self._catch_up()
-        self._painter = Painter(self._viewer.size)
-        if self._viewer.size != self._size:
-            return self._painter.update(self._emulation.screen)
-        self._filter = QueryFilter()
-        tail = self._emulation.tail
-        self._filter.feed(tail)  # an unfinished sequence at its end is held back, and sent on with the rest
-        return paint(self._emulation.screen, self._viewer.size) + _half_character(tail)
-
-    async def _pace(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._painted_at + FRAME_S:
-            await asyncio.sleep(self._painted_at + FRAME_S - now)
-        self._painted_at = asyncio.get_running_loop().time()
-
     async def _see_exit(self) -> None:
-        if self.exit is None:
-            await asyncio.wait([self._line.lost], timeout=EXIT_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_S):
+                while self.exit is None and self._line.up:
+                    self._moved.clear()
+                    await self._moved.wait()
         self.exit = self.exit or AgentDirectory(self._directory).exit()
         if self.exit is None:
             raise SpawnerError("the agent's keeper is gone, and has not said how the agent ended")
@@ -239,6 +215,7 @@ class Attachment:
 
     async def close(self) -> None:
         """Detach. The program goes on."""
+        self._closed = True
         self._line.close()
         self._moved.set()
 
@@ -260,7 +237,12 @@ class Attachment:
         self._moved.set()
 
     def on_asked(self, first: int, upto: int) -> None:
-        self._line.answer(upto, self._emulation.replies(first, upto))
+        task = asyncio.get_running_loop().create_task(self._answer(first, upto))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, first: int, upto: int) -> None:
+        self._line.answer(upto, await self._viewed.replies(first, upto))
 
     def on_exit(self, record: dict[str, Any]) -> None:
         self.exit = exit_from_json(record)
@@ -285,15 +267,3 @@ async def _reach(directory: str) -> tuple[Line, dict[str, Any]]:
         if files.exit() is not None:
             raise SessionEnded("the program has ended") from error
         raise SpawnerError(f"the agent's keeper does not answer: {error or 'no word from it'}") from error
-
-
-def _half_character(data: bytes) -> bytes:
-    """The bytes at the end of `data` that begin a UTF-8 character and do not finish it."""
-    for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
-        if byte >= 0xC0:
-            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return data[-back:] if length > back else b""
-        if byte < 0x80:
-            break
-    return b""

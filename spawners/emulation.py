@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from spawners.launch import Chunk, Gap, Resized, Size
 from spawners.screen.base import Screen
 from spawners.screen.engines import open_screen, replay_bytes
-from spawners.screen.queries import asks
+from spawners.screen.queries import QUERY
+from spawners.screen.unfinished import LONGEST, unfinished
 from spawners.sizes import Sizes, read_sizes
 from spawners.spool import Spool
 
 __all__ = ["Emulation"]
 
-TAIL = 4096
-"""Bytes remembered of what was fed last: no sequence worth finishing is longer."""
-
-EXACT = 4096
-"""Only in the newest bytes is it worth knowing at which byte a reply was caused."""
+MOST_REPLIES = 1024
+"""Replies kept that nobody has asked for: to queries that were answered before anybody emulated."""
 
 
 class Emulation:
@@ -25,8 +25,7 @@ class Emulation:
         self._directory = directory
         self._spool = Spool(directory)
         self._history_lines = history_lines
-        self._replies: list[tuple[int, bytes]] = []
-        self._answered = 0
+        self._replies: deque[tuple[int, bytes]] = deque(maxlen=MOST_REPLIES)
         self._begin(0)
 
     def _begin(self, offset: int) -> None:
@@ -35,9 +34,8 @@ class Emulation:
         self._screen = open_screen(sizes[-1] if sizes else Size(), history_lines=self._history_lines)
         self._sizes = Sizes(self._directory, offset)
         self.offset = offset
-        self.tail = b""
-        if offset == self._spool.start:
-            self._screen.feed(self._spool.prelude())
+        self.tail = self._spool.prelude() if offset == self._spool.start else b""
+        self._screen.feed(self.tail)
 
     @property
     def screen(self) -> Screen:
@@ -63,7 +61,7 @@ class Emulation:
             if not pieces:
                 break
             for item in self._sizes.merged(pieces):
-                self._take(item, exact_from=end - EXACT)
+                self._take(item)
         self._resize_if_behind()
 
     def _resize_if_behind(self) -> None:
@@ -72,30 +70,31 @@ class Emulation:
         if sizes and sizes[-1].offset <= self.offset and sizes[-1].size != self._screen.size:
             self._screen.resize(sizes[-1].size)
 
-    def _take(self, item: Chunk | Gap | Resized, exact_from: int) -> None:
+    def _take(self, item: Chunk | Gap | Resized) -> None:
         if isinstance(item, Resized):
             self._screen.resize(item.size)
         elif isinstance(item, Chunk):
-            cut = min(max(0, exact_from - item.offset), len(item.data))
-            old, new = item.data[:cut], item.data[cut:]
-            self._screen.feed(old)
-            self._note_replies(item.offset + cut)
-            step = 1 if asks(new) else len(new) or 1
-            for at in range(0, len(new), step):
-                self._screen.feed(new[at : at + step])
-                self._note_replies(item.offset + cut + at + step)
-            self.tail = (self.tail + item.data)[-TAIL:]
+            begun = unfinished(self.tail)
+            at = 0
+            for query in deque(QUERY.finditer(begun + item.data), maxlen=MOST_REPLIES):
+                end = query.end() - len(begun)
+                self._feed(item, at, end)
+                at = end
+            self._feed(item, at, len(item.data))
+            self.tail = (self.tail + item.data)[-LONGEST:]
         self.offset = max(self.offset, item.end)
 
-    def _note_replies(self, at: int) -> None:
+    def _feed(self, item: Chunk, start: int, end: int) -> None:
+        """A part of `item`. It ends where a query ends: what is replied to it is then known to be."""
+        self._screen.feed(item.data[start:end])
         replies = self._screen.replies()
-        if replies and at > self._answered:
-            self._replies = [*self._replies, (at, replies)][-1024:]
+        if replies:
+            self._replies.append((item.offset + end, replies))
 
     def replies(self, first: int, upto: int) -> bytes:
         """What the terminal answers to the queries in the output from `first` to `upto`, each once."""
         self.catch_up(upto)
-        found = [data for at, data in self._replies if at > first]
-        self._answered = max([upto, *(at for at, _ in self._replies)])
-        self._replies = []
+        found = [data for at, data in self._replies if first < at <= upto]
+        later = [(at, data) for at, data in self._replies if at > upto]
+        self._replies = deque(later, maxlen=MOST_REPLIES)
         return b"".join(found)

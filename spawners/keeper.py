@@ -1950,7 +1950,7 @@ class Keeper:
 
     def push_answer(self, data: bytes) -> None:
         waiting = sum([len(item.data) for item in self.inputs if item.connection is None])
-        if waiting + len(data) <= MAX_ANSWERS:
+        if waiting <= MAX_ANSWERS:
             self.push_input(data)
 
     def push_signal(self, connection: Connection, request: int, key: bytes) -> None:
