@@ -89,10 +89,7 @@ def _check_terminal(request: SpawnRequest) -> None:
     if request.mode is not Mode.EMBEDDED:
         if request.size is not None:
             raise _refuse("size is that of a terminal; give it with the mode embedded")
-        return
-    if request.stdin is not None or request.stdin_base64 is not None or request.stdin_live:
-        raise _refuse("in mode embedded stdin is the terminal: leave stdin out, and send what is to be typed")
-    if request.size is not None:
+    elif request.size is not None:
         if request.size.keys() != {"rows", "columns"}:
             raise _refuse("size holds rows and columns, and nothing else")
         if not Size(**request.size).valid:

@@ -15,6 +15,7 @@ it, a long one as its length and CRC), and a paste of many lines as `[Pasted tex
 
 import os
 import re
+import select
 import sys
 import termios
 import tty
@@ -88,7 +89,10 @@ def show_keys():
     out("\x1b[?1h" if "application" in words else "")
     out("ready\r\n")
     while True:
-        out(os.read(0, 4096).hex(" ") + "\r\n")
+        data = os.read(0, 4096)
+        if data == b"\x1b" and select.select([0], [], [], 0.4)[0]:
+            data += os.read(0, 4096)  # as many programs wait for the rest of a sequence
+        out(data.hex(" ") + "\r\n")
 
 
 def lines():

@@ -22,7 +22,6 @@ from relay.wire.terminal import Receipt, ScreenQuery, SendRequest, SendResult
 from spawners.attach import Attachment
 from spawners.launch import Size, Viewer
 
-
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
