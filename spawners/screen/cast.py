@@ -11,6 +11,9 @@ from spawners.screen.replay import Item
 
 __all__ = ["cast"]
 
+TERM = "xterm-256color"
+"""What every embedded agent is told that its terminal is."""
+
 
 class _Clock:
     """Milliseconds of the output → seconds since the event before."""
@@ -29,10 +32,8 @@ def _line(value: object) -> str:
     return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _header(size: Size, started_ms: int, term: str, said: dict[str, str]) -> str:
-    terminal: dict[str, object] = {"cols": size.columns, "rows": size.rows}
-    if term:
-        terminal["type"] = term
+def _header(size: Size, started_ms: int, said: dict[str, str]) -> str:
+    terminal = {"cols": size.columns, "rows": size.rows, "type": TERM}
     header: dict[str, object] = {"version": 3, "term": terminal}
     if started_ms:
         header["timestamp"] = started_ms // 1000
@@ -46,7 +47,6 @@ def cast(
     title: str = "",
     command: str = "",
     started_ms: int = 0,
-    term: str = "xterm-256color",
     exit_code: int | None = None,
 ) -> Iterator[str]:
     """The lines of the file, each with its newline.
@@ -55,7 +55,7 @@ def cast(
     recording begins with its first output). Characters that were cut between two chunks come whole;
     a gap becomes a marker that says how many bytes are missing.
     """
-    yield _header(size, started_ms, term, {"command": command, "title": title})
+    yield _header(size, started_ms, {"command": command, "title": title})
     clock = _Clock(started_ms)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     last_ms = started_ms
@@ -63,7 +63,6 @@ def cast(
         if isinstance(item, Gap):
             if rest := decoder.decode(b"", final=True):
                 yield _line([0, "o", rest])
-            decoder.reset()
             yield _line(
                 [clock.interval(last_ms), "m", f"{item.end - item.offset} bytes of output are missing"]
             )

@@ -1,4 +1,4 @@
-"""Which code points form one character on the screen: marks, joined emoji, flags."""
+"""Characters that are more than a code point and a cell: marks, joined emoji, flags, wide ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from wcwidth import wcswidth, wcwidth
 
 from spawners.screen.base import Cell
 
-__all__ = ["join"]
+__all__ = ["join", "mend", "unpair"]
 
 JOINER, NON_JOINER = "\u200d", "\u200c"
 LONGEST = 32
@@ -19,14 +19,32 @@ def join(before: Cell, char: str) -> Cell | None:
     Marks on a blank are dropped: they join, and change nothing.
     """
     width = wcwidth(char)
-    joining = before.text.endswith(JOINER)
-    if before.text == " " or (joining and not before.wide):
+    if before.text == " " or (before.text.endswith(JOINER) and not before.wide):
         return before if width == 0 else None
     text = before.text + char
     now = 1 + before.wide
-    whole = 2 if joining else wcswidth(text)
+    whole = wcswidth(text)
     if width > 0 and (whole > now or before.text <= "~"):
         return None
     if len(text) > LONGEST or (not char.isprintable() and char not in (JOINER, NON_JOINER)):
         return before
     return Cell(text, before.style, before.wide or whole > now)
+
+
+def unpair(line: dict[int, Cell], x: int) -> None:
+    """Make room at `x`: of a wide character there, the other half becomes a blank."""
+    old = line.get(x)
+    if old is None:
+        return
+    if old.wide:
+        line[x + 1] = Cell(style=old.style)
+    elif old.text == "" and x:
+        line[x - 1] = Cell(style=old.style)
+
+
+def mend(row: list[Cell]) -> None:
+    """Make blanks of the halves of wide characters that have lost their other half."""
+    for x, cell in enumerate(row):
+        follows = row[x + 1].text if x + 1 < len(row) else " "
+        if (cell.wide and follows) or (not cell.text and not (x and row[x - 1].wide)):
+            row[x] = Cell(style=cell.style)

@@ -11,7 +11,7 @@ from pyte.screens import Margins, StaticDefaultDict
 from wcwidth import wcwidth
 
 from spawners.screen.base import Cell, Style
-from spawners.screen.clusters import join
+from spawners.screen.clusters import join, mend, unpair
 
 __all__ = ["Grid", "Line"]
 
@@ -92,25 +92,15 @@ class Grid(pyte.Screen):
         if modes.IRM in self.mode:
             self.insert_characters(width)
         line, x = self.buffer[cursor.y], cursor.x
-        self._unpair(line, x)
+        unpair(line, x)
         cell = self._inked.get(char)
         if cell is None:
             cell = self._inked[char] = Cell(char, self.pen, width == 2)
         if width == 2:
-            self._unpair(line, x + 1)
+            unpair(line, x + 1)
             line[x + 1] = Cell("", self.pen)
         line[x] = cell
         cursor.x = x + width
-
-    def _unpair(self, line: Line, x: int) -> None:
-        """Make room at `x`: of a wide character there, the other half becomes a blank."""
-        old = line.get(x)
-        if old is None:
-            return
-        if old.wide:
-            line[x + 1] = Cell(style=old.style)
-        elif old.text == "" and x:
-            line[x - 1] = Cell(style=old.style)
 
     def _joins(self, char: str) -> bool:
         """Whether `char` belonged to the character before it, which it has then become part of."""
@@ -127,7 +117,7 @@ class Grid(pyte.Screen):
         line[x] = joined
         if joined.wide and not before.wide:
             if x + 1 < self.columns:
-                self._unpair(line, x + 1)
+                unpair(line, x + 1)
                 line[x + 1] = Cell("", before.style)
                 self.cursor.x = x + 2
             else:
@@ -248,12 +238,9 @@ class Grid(pyte.Screen):
     def _rewrite(self, first: int, row: list[Cell]) -> None:
         """Take over the cells from `first` on, halves of wide characters as blanks."""
         line = self.buffer[self.cursor.y]
-        self._unpair(line, first)
+        unpair(line, first)
         row = [line.get(x, BLANK) for x in range(first)] + row[first : self.columns]
-        for x, cell in enumerate(row):
-            follows = row[x + 1].text if x + 1 < self.columns else " "
-            if (cell.wide and follows) or (not cell.text and not (x and row[x - 1].wide)):
-                row[x] = Cell(style=cell.style)
+        mend(row)
         line.update(enumerate(row))
 
     def erase_characters(self, count: int | None = None) -> None:
@@ -280,8 +267,8 @@ class Grid(pyte.Screen):
             self.buffer.pop(y, None)
         elif first < end:
             line = self.buffer[y]
-            self._unpair(line, first)
-            self._unpair(line, end - 1)
+            unpair(line, first)
+            unpair(line, end - 1)
             line.update((x, blank) for x in range(first, end))
 
     def alignment_display(self) -> None:

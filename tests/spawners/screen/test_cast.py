@@ -36,16 +36,16 @@ def chunk(offset: int, data: bytes, at_ms: int = 0, stream: Stream = Stream.PTY)
 
 
 def test_the_header_says_what_is_known() -> None:
-    (line,) = cast([], Size(24, 80), title="T", command="vim x", started_ms=1_700_000_000_900, term="xterm")
+    (line,) = cast([], Size(24, 80), title="T", command="vim x", started_ms=1_700_000_000_900)
     assert json.loads(line) == {
         "version": 3,
-        "term": {"cols": 80, "rows": 24, "type": "xterm"},
+        "term": {"cols": 80, "rows": 24, "type": "xterm-256color"},
         "timestamp": 1_700_000_000,
         "command": "vim x",
         "title": "T",
     }
-    (line,) = cast([], Size(24, 80), term="")
-    assert json.loads(line) == {"version": 3, "term": {"cols": 80, "rows": 24}}
+    (line,) = cast([], Size(24, 80))
+    assert set(json.loads(line)) == {"version", "term"}
 
 
 def test_intervals_are_relative_to_the_event_before() -> None:

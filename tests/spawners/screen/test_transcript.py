@@ -130,6 +130,6 @@ def test_while_it_is_followed_settled_lines_come_early_and_once(engine: str) -> 
     lines = transcript(items, SIZE, engine=engine)
     assert list(lines) == ["one", "two", "$", "three"]
     lines = transcript(
-        iter([*items[:2], Chunk(12, Stream.PTY, b"\x1b[1;1HONE\x1b[5;1H"), None]), SIZE, engine=engine
+        iter([*items[:2], Chunk(12, Stream.PTY, b"\x1b[1;1HONE\x1b[3;3H"), None]), SIZE, engine=engine
     )
     assert list(lines) == ["one", "two", "ONE", "$"]
