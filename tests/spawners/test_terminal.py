@@ -105,19 +105,6 @@ async def test_a_program_that_cannot_be_executed_leaves_no_terminal(
     assert spawner.refs() == []
 
 
-def test_a_failed_start_takes_its_sizes_along(tmp_path: Path) -> None:
-    """The directory stays when it was not this keeper's to delete: a daemon may want to try again."""
-    code = (
-        "import sys; from spawners import keeper; made = object.__new__(keeper.Keeper);"
-        "made.directory = sys.argv[1]; made.spec = {'socket': sys.argv[1] + '/socket'};"
-        "made.birth = None; made.send = lambda *_: None; made.fail(2, '', [])"
-    )
-    for name in ("exit.reserved", "child.json", "sizes"):
-        (tmp_path / name).touch()
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    assert list(tmp_path.iterdir()) == []
-
-
 # ---- nothing is lost at the end
 
 

@@ -1,0 +1,297 @@
+"""Attachments: the present screen first, no seam behind it, and nobody waits for a slow viewer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from keeper_peer import keeper_of, seen_until
+
+from spawners.attach import Attachment
+from spawners.client import KeeperSpawner
+from spawners.errors import NoTerminal, SessionEnded, SpawnerError
+from spawners.keeper_session import KeeperSession
+from spawners.launch import Launch, Resized, Size, Viewer
+from spawners.screen.base import Screen
+from spawners.screen.engines import open_screen
+from spawners.watch import Watches, look_at
+
+Scripted = Callable[..., Launch]
+MIB = 1024 * 1024
+PAINTING = "\x1b[?1049h\x1b[2J\x1b[3;5H\x1b[1;38;5;120mgreen 中文\x1b[0m\x1b[?2004h\x1b[12;1H".encode()
+
+
+class Eye:
+    """A viewer: an attachment and the terminal that its bytes go to."""
+
+    def __init__(self, attachment: Attachment, view: Size) -> None:
+        self.attachment = attachment
+        self.screen: Screen = open_screen(view)
+        self.screen.feed(b"rubbish\x1b[7m\x1b[5;10r\x1b[?1h")  # of whatever was there before
+        self.resized: list[Size] = []
+        self.bytes = 0
+        self._items = aiter(attachment)
+
+    @classmethod
+    async def open(cls, session: KeeperSession, view: Size | None = None, *, read_only: bool = False) -> Eye:
+        view = view or Size()
+        return cls(await Attachment.open(session.ref.directory, Viewer("eye", view, read_only)), view)
+
+    async def see(self) -> bool:
+        """Take the next item; False at the end."""
+        try:
+            item = await asyncio.wait_for(anext(self._items), 60)
+        except StopAsyncIteration:
+            return False
+        if isinstance(item, Resized):
+            self.resized.append(item.size)
+        else:
+            self.screen.feed(item)
+            self.bytes += len(item)
+        return True
+
+    async def see_until(self, text: str) -> None:
+        while text not in "\n".join(self.screen.text()):
+            assert await self.see(), self.screen.text()
+
+
+def assert_same(seen: Screen, truth: Screen) -> None:
+    """Cell by cell, and all that decides what the next byte does."""
+    assert seen.text() == truth.text()
+    assert seen.cells() == truth.cells()
+    assert (seen.cursor, seen.modes, seen.title) == (truth.cursor, truth.modes, truth.title)
+
+
+async def true_screen(session: KeeperSession) -> Screen:
+    watches = Watches()
+    look = await watches.look(session)
+    watches.close()
+    return look.screen
+
+
+async def painted(spawner: KeeperSpawner, scripted: Scripted, *steps: str, **fields: object) -> KeeperSession:
+    """A program in raw mode that has painted, said `up`, and goes on with `steps`."""
+    first = ("raw-mode", f"raw:{PAINTING.hex()}", "print:up")
+    session = await spawner.spawn(scripted(*first, *steps, **({"size": Size()} | fields)))
+    await seen_until(session, b"up")
+    return session
+
+
+# ---- the beginning
+
+
+async def test_the_first_bytes_give_the_present_screen(spawner: KeeperSpawner, scripted: Scripted) -> None:
+    session = await painted(spawner, scripted, "keys")
+    eye = await Eye.open(session)
+    await eye.see()
+    assert_same(eye.screen, await true_screen(session))
+
+    await eye.attachment.type(b"k")
+    await eye.see_until("keys 6b")
+    assert_same(eye.screen, await true_screen(session))
+    await eye.attachment.close()
+    assert not await eye.see()
+
+
+SEAMS = [
+    b"\x1b[1;31;44mred\x1b[0m",
+    b"\x1b]2;another title\x07",
+    b"\x1b]8;;http://a.example\x1b\\link\x1b]8;;\x1b\\",
+    "é中😀e\u0301".encode(),
+    b"\x1b(0qqq\x1b(B",
+    b"\x1b[5;8H\x1b[2Kx",
+    b"\x1bP$qm\x1b\\after",
+    b"\x1b[6nafter",
+    b"x" * 200 + b"\r\n",
+]
+
+
+@pytest.mark.parametrize("text", SEAMS)
+async def test_there_is_no_seam_wherever_somebody_attaches(
+    spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path, text: bytes
+) -> None:
+    cuts = sorted({1, 2, 3, len(text) // 2, len(text) - 1})
+    parts = [text[at:to] for at, to in zip([0, *cuts], [*cuts, len(text)], strict=True) if to > at]
+    fifos = [tmp_path / f"go{number}" for number in range(len(parts))]
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    steps = [
+        step
+        for fifo, part in zip(fifos, parts, strict=True)
+        for step in (f"await:{fifo}", f"raw:{part.hex()}")
+    ]
+    session = await painted(spawner, scripted, *steps, "print:over", "sleep")
+    eyes: list[Eye] = []
+    for fifo, part in zip(fifos, parts, strict=True):
+        eyes.append(await Eye.open(session))
+        await eyes[-1].see()
+        end = (await look_end(session)) + len(part)
+        await asyncio.to_thread(fifo.write_text, "go")
+        await session.grown(end - 1)
+    for eye in eyes:
+        await eye.see_until("over")
+        assert_same(eye.screen, await true_screen(session))
+        await eye.attachment.close()
+
+
+async def look_end(session: KeeperSession) -> int:
+    watches = Watches()
+    offset = (await watches.look(session)).offset
+    watches.close()
+    return offset
+
+
+@pytest.mark.parametrize("wrong", ["pipes", "ended", "nobody"])
+async def test_where_there_is_nothing_to_see_it_says_so(
+    spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path, wrong: str
+) -> None:
+    if wrong == "nobody":
+        with pytest.raises(SpawnerError, match="no agent"):
+            await Attachment.open(str(tmp_path / "gone"), Viewer("x", Size()))
+        return
+    session = await spawner.spawn(scripted("sleep", size=None if wrong == "pipes" else Size()))
+    if wrong == "ended":
+        await session.stop(interrupt_s=0, terminate_s=0)
+    with pytest.raises(NoTerminal if wrong == "pipes" else SessionEnded):
+        await Eye.open(session)
+
+
+# ---- sizes
+
+
+@pytest.mark.parametrize("view", [Size(10, 40), Size(40, 120), Size(24, 40), Size(10, 80)])
+async def test_a_viewer_of_another_size_sees_the_part_with_the_cursor(
+    spawner: KeeperSpawner, scripted: Scripted, view: Size
+) -> None:
+    session = await painted(
+        spawner, scripted, "raw:1b5b32333b373948", "keys"
+    )  # the cursor in row 23, column 79
+    eye = await Eye.open(session, view, read_only=True)
+    await session.type(b"k")
+    await seen_until(session, b"keys 6b\n")
+    truth = await true_screen(session)
+    while eye.screen.cursor.column == 0 or "6b" not in "".join(eye.screen.text()):
+        assert await eye.see()
+    top = max(0, truth.cursor.row + 1 - view.rows)
+    left = max(0, truth.cursor.column + 1 - view.columns)
+
+    assert (eye.screen.cursor.row, eye.screen.cursor.column) == (
+        truth.cursor.row - top,
+        truth.cursor.column - left,
+    )
+    for row in range(min(view.rows, 24)):
+        shown = eye.screen.cells()[row][: min(view.columns, 80)]
+        assert (
+            "".join(cell.text for cell in shown).rstrip()
+            == "".join(cell.text for cell in truth.cells()[top + row][left : left + view.columns]).rstrip()
+        )
+    assert (await session.terminal()).size == Size()
+    await eye.attachment.close()
+
+
+async def test_a_resize_gives_everybody_a_fresh_screen(spawner: KeeperSpawner, scripted: Scripted) -> None:
+    session = await painted(spawner, scripted, "say-winch", "print:ready", "sleep", "sleep", "sleep")
+    await seen_until(session, b"ready")
+    first, second = await Eye.open(session), await Eye.open(session, read_only=True)
+    await first.see()
+    await second.see()
+    await first.attachment.resize(Size(30, 100))
+    for eye in (first, second):
+        eye.screen.resize(Size(30, 100))
+        if eye is second:
+            await eye.attachment.resize(Size(30, 100))
+        await eye.see_until("winch 30x100")
+        assert eye.resized[-1:] == [Size(30, 100)]
+        assert_same(eye.screen, await true_screen(session))
+        assert eye.attachment.size == Size(30, 100)
+
+
+async def test_typing_read_only_is_refused_and_long_typing_is_not_cut(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await painted(spawner, scripted, "read:200000", "sleep")
+    eye = await Eye.open(session, read_only=True)
+    with pytest.raises(SpawnerError, match="only look"):
+        await eye.attachment.type(b"x")
+    other = await Eye.open(session)
+    await other.attachment.type(b"y" * 200_000)
+    await other.see_until("200000 ")
+
+
+# ---- the end
+
+
+async def test_the_exit_follows_the_last_bytes(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
+    session = await painted(spawner, scripted, f"await:{fifo}", "print:last words", "exit:7")
+    eye = await Eye.open(session)
+    await eye.see()
+    await asyncio.to_thread(fifo.write_text, "go")
+    while await eye.see():
+        pass
+    assert "last words" in "\n".join(eye.screen.text())
+    assert eye.attachment.exit is not None
+    assert eye.attachment.exit.code == 7
+    assert_same(eye.screen, look_at(session.ref).screen)
+    with pytest.raises(SessionEnded):
+        await eye.attachment.type(b"x")
+
+
+@pytest.mark.parametrize("reading", [True, False])
+async def test_a_killed_keeper_is_told_and_never_waited_for(
+    spawner: KeeperSpawner, scripted: Scripted, reading: bool
+) -> None:
+    session = await painted(spawner, scripted, "sleep")
+    eye = await Eye.open(session)
+    await eye.see()
+    waiting = asyncio.ensure_future(eye.see()) if reading else None
+    await asyncio.sleep(0)
+    os.kill(keeper_of(session.ref), signal.SIGKILL)
+    if waiting is None:  # it is lost while the viewer's terminal is being written to
+        await asyncio.wait([eye.attachment._line.lost], timeout=30)
+    with pytest.raises(SpawnerError, match="keeper is gone"):
+        await (waiting or eye.see())
+
+
+# ---- speed
+
+
+@pytest.mark.slow
+async def test_a_slow_viewer_skips_to_a_fresh_screen(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
+    total = 60_000_000
+    steps = (f"await:{fifo}", f"flood:{total}", "raw:1b5b324a1b5b48", "print:after the flood", "keys")
+    session = await painted(spawner, scripted, *steps, spool_bytes=8 * MIB)
+    slow = await Eye.open(session)
+    await slow.see()
+    await asyncio.to_thread(fifo.write_text, "go")
+    await seen_until(session, b"after the flood", total)
+    while "after the flood" not in "".join(slow.screen.text()):
+        await slow.see()
+
+    assert slow.bytes < 5 * MIB
+    assert_same(slow.screen, await true_screen(session))
+    await session.type(b"k")
+    await slow.see_until("keys 6b")
+    assert_same(slow.screen, await true_screen(session))
+
+
+@pytest.mark.slow
+async def test_a_flood_arrives_and_how_fast(spawner: KeeperSpawner, scripted: Scripted, fifo: Path) -> None:
+    total = 50_000_000
+    session = await painted(spawner, scripted, f"await:{fifo}", f"flood:{total}", "print:after", "sleep")
+    eye = await Eye.open(session)
+    await eye.see()
+    began = time.monotonic()
+    await asyncio.to_thread(fifo.write_text, "go")
+    await eye.see_until("after")
+    speed = total / 1e6 / (time.monotonic() - began)
+    print(f"{speed:.0f} MB/s to one viewer, {eye.bytes / 1e6:.0f} MB of it shown")
+    assert_same(eye.screen, await true_screen(session))
