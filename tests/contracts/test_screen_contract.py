@@ -84,6 +84,11 @@ def test_code_points_that_form_one_character_share_its_cell(opened: Open, text: 
     assert screen.text()[0] == text + "x"
 
 
+def test_a_joiner_behind_a_narrow_character_joins_nothing_wide(opened: Open) -> None:
+    screen = opened("é\u200d\N{WOMAN}y")
+    assert screen.cells()[0][:4] == [Cell("é\u200d"), Cell("\N{WOMAN}", wide=True), Cell(""), Cell("y")]
+
+
 def test_line_drawing(opened: Open) -> None:
     assert opened(b"\x1b(0lqk\x1b(Bq \x1b)0\x0ex\x0fx").text()[0] == "┌─┐q │x"
 
