@@ -60,6 +60,7 @@ PTY, STDOUT, STDERR = 0, 1, 2
 READ_SIZE = 65536  # what a pipe holds on Linux
 PTY_READS = 16  # a terminal gives at most 4,095 bytes at once: gather that many reads into one write
 INDEX_MS = 10  # a new index record at least this often while output flows
+SMALL_FILE = 8192
 CHILD_SIZE = 1024  # child.json is padded to this, so that its rewriting never needs space
 RESERVE = 4096  # for exit.json: one block
 SEGMENTS = 4  # the spool rotates by quarters
@@ -68,6 +69,7 @@ LEFTOVER_S = 0.5  # between asking and killing what the program left behind
 DRAIN_S = 2.0  # for output still in flight, or held open from outside the tree, after the tree is empty
 DRAIN_READS = 64  # four times the largest pipe a normal user can make
 PASS_S = 0.02  # between two kill passes
+WARM_UP = 20  # calls; CPython 3.11 specializes a function at its eighth, later ones sooner
 GIVE_UP_S = 10.0  # of kill passes: what then still lives sits in the kernel (state D)
 RETRY_S = 5.0  # between attempts to write an exit record on a full disk
 DISK_RETRY_S = 0.25  # between attempts to write output on a full disk
@@ -138,12 +140,12 @@ def dumps(value: "Any") -> str:
 def read_file(path: str) -> bytes:
     fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
-        parts: "list[bytes]" = []
-        while True:
-            part = posix.read(fd, 1 << 20)
-            if not part:
-                return b"".join(parts)
-            parts.append(part)
+        data = posix.read(fd, SMALL_FILE)  # a larger buffer would be mapped and unmapped at each call
+        part = data
+        while part:
+            part = posix.read(fd, SMALL_FILE if len(part) < SMALL_FILE else 1 << 20)
+            data += part
+        return data
     finally:
         posix.close(fd)
 
@@ -212,11 +214,16 @@ def started_of(pid: int) -> int:
         return 0
 
 
+BOOT_ID: "list[str]" = []  # read once; a fork server has it before it forks
+
+
 def boot_id() -> str:
-    try:
-        return read_file("/proc/sys/kernel/random/boot_id").decode().strip()
-    except OSError:
-        return ""
+    if not BOOT_ID:
+        try:
+            BOOT_ID.append(read_file("/proc/sys/kernel/random/boot_id").decode().strip())
+        except OSError:
+            BOOT_ID.append("")
+    return BOOT_ID[0]
 
 
 def find_prctl() -> "Callable[..., int]":
@@ -2149,9 +2156,11 @@ def zygote(fd: int) -> None:
     """
     server = _socket.socket(fileno=fd)
     posix.set_inheritable(fd, False)
-    if become_subreaper():  # for what it loads; orphans of a killed keeper are not ours to have
-        PRCTL[0](36, 0, 0, 0, 0)
+    if not become_subreaper():
+        return  # without prctl its keepers would be less than executed ones
+    PRCTL[0](36, 0, 0, 0, 0)  # it was for what that loads; orphans of a killed keeper are not ours to have
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # nobody has to collect a keeper
+    warm_up()
     gc.collect()
     gc.freeze()
     server.send(dumps({"id": 0, "pid": posix.getpid()}).encode())
@@ -2180,6 +2189,16 @@ def zygote(fd: int) -> None:
             return
 
 
+def warm_up() -> None:
+    """Run what every keeper runs until the interpreter has made up its mind about it: else each would copy
+    the pages that this is noted in."""
+    for _ in range(WARM_UP):
+        spec = loads(dumps({"text": "x", "number": 1, "list": [None, True], "nested": {"a": "b"}}).encode())
+        dumps({"me": started_of(posix.getpid()), "boot": boot_id(), "spec": spec})
+        MemoryEvidence()
+        Spool("/", 1, 1).held()
+
+
 def receive(server: "_socket.socket") -> "tuple[bytes, list[int]]":
     """One request and its file descriptors; empty at the end."""
     try:
@@ -2199,29 +2218,17 @@ def be_born(server: "_socket.socket", request: "dict[str, Any]", handed: "list[i
     try:
         posix.setsid()
         server.close()
+        PRCTL[0](15, b"muster-keeper", 0, 0, 0)  # PR_SET_NAME: what `ps` and `top` show
         lock_fd, control_fd, log_fd = handed
         posix.dup2(log_fd, 2)
         posix.close(log_fd)
         posix.umask(request["umask"])
         ARMED[:] = request["failpoints"]
-        set_name("muster-keeper")
         code = keep(request["directory"], lock_fd, control_fd, request["gate"])
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
         posix._exit(code)
-
-
-def set_name(name: str) -> None:
-    """What `ps` and `top` show of a process that has not been executed for itself."""
-    try:
-        fd = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
-        try:
-            posix.write(fd, name.encode())
-        finally:
-            posix.close(fd)
-    except OSError:
-        pass
 
 
 def main() -> None:
