@@ -10,9 +10,9 @@ from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.commands.reach import running
 from orchestrator.daemon.supervise import Supervisor
-from relay.wire.agents import InputRequest, InputResult, SignalRequest
+from relay.wire.agents import InputRequest, InputResult, Mode, SignalRequest
 from relay.wire.errors import ApiError, Code
-from spawners.errors import SessionBusy, SessionEnded, SpawnerError
+from spawners.errors import SessionBusy, SessionEnded, SessionTyping, SpawnerError
 
 __all__ = ["send_input", "send_signal"]
 
@@ -22,16 +22,21 @@ MAX_TIMEOUT_MS = 300_000
 async def send_input(
     registry: Registry, supervisor: Supervisor, reference: str, request: InputRequest
 ) -> InputResult:
-    """Write bytes into the agent's stdin and say how many the kernel took.
+    """Write bytes into the agent's stdin or terminal and say how many the kernel took.
 
-    Raises `ApiError`: `ended`, `invalid`, or `busy` for an agent whose stdin is closed.
+    In a terminal they are keys, as they are: `send` submits a message. A person who types there goes
+    first. Raises `ApiError`: `ended`, `invalid`, or `busy` for an agent whose stdin is closed and for one
+    that a person types into.
     """
-    data = _bytes(request)
     if not 0 < request.timeout_ms <= MAX_TIMEOUT_MS:
         raise ApiError(Code.INVALID, f"timeoutMs must be between 1 and {MAX_TIMEOUT_MS}")
-    _, session = running(registry, supervisor, reference)
+    record, session = running(registry, supervisor, reference)
+    terminal = record.agent.mode is not Mode.HEADLESS
+    data = _bytes(request, b"\r" if terminal else b"\n")
     try:
-        if data:
+        if data and terminal:
+            await session.type(data, timeout_s=request.timeout_ms / 1000)
+        elif data:
             await session.write(data, timeout_s=request.timeout_ms / 1000)
         if request.eof:
             await session.close_stdin()
@@ -39,12 +44,14 @@ async def send_input(
         return InputResult(receipt="partial", bytes=error.written)
     except SessionEnded as error:
         raise ApiError(Code.ENDED, f"nothing was written: {error}") from None
+    except SessionTyping as error:
+        raise ApiError(Code.BUSY, f"{error}; nothing was written, try again later") from None
     except SpawnerError as error:
-        raise ApiError(Code.BUSY, str(error)) from None
+        raise ApiError(Code.INVALID if terminal else Code.BUSY, str(error)) from None
     return InputResult(receipt="written", bytes=len(data))
 
 
-def _bytes(request: InputRequest) -> bytes:
+def _bytes(request: InputRequest, line_end: bytes) -> bytes:
     if request.text is not None and request.base64 is not None:
         raise ApiError(Code.INVALID, "give text or base64, not both")
     if request.base64 is not None:
@@ -55,7 +62,7 @@ def _bytes(request: InputRequest) -> bytes:
     else:
         data = (request.text or "").encode()
     if request.newline:
-        data += b"\n"
+        data += line_end
     if not data and not request.eof:
         raise ApiError(Code.INVALID, "there is nothing to send: give text, base64 or eof")
     return data

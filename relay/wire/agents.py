@@ -254,7 +254,10 @@ class SignalRequest(Wire, frozen=True, kw_only=True):
 
 
 class InputRequest(Wire, frozen=True, kw_only=True):
-    """Bytes for the agent's stdin: `text` or `base64`; `newline` appends one; `eof` closes it after."""
+    """Bytes for the agent's stdin: `text` or `base64`; `newline` appends one; `eof` closes it after.
+
+    For an agent in a terminal they are keys as they are, `newline` is Enter and `eof` the end-of-file key.
+    """
 
     text: str | None = None
     base64: str | None = None

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interfaces import claude, command, person, screen
 from muster_processes import until
 from running import Host
-from tui_fixtures import tui_argv
 
 from relay.wire import endpoints
-from relay.wire.agents import ManagedAgent, Mode
 from relay.wire.errors import ApiError
-from relay.wire.terminal import Receipt, ScreenQuery, SendRequest, SendResult
-from spawners.attach import Attachment
-from spawners.launch import Size, Viewer
+from relay.wire.terminal import Receipt, SendRequest, SendResult
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-def command(host: Host, *words: str, shows: str = "─") -> str:
-    agent = host.spawn(*tui_argv(*words), mode=Mode.EMBEDDED)
-    until(lambda: shows in screen(host, agent.id), f"{shows} on the screen")
-    return agent.id
-
-
-def claude(host: Host, *words: str, shows: str = "─") -> str:
-    env = {"FAKE_WORDS": " ".join(words)}
-    agent: ManagedAgent = host.spawn(provider="claude", mode=Mode.EMBEDDED, env=env)
-    until(lambda: shows in screen(host, agent.id), f"{shows} on the screen")
-    return agent.id
-
-
-def screen(host: Host, agent_id: str) -> str:
-    with host.client() as client:
-        return client.call(endpoints.GET_SCREEN, path={"id": agent_id}, query=ScreenQuery()).content
 
 
 def send(host: Host, agent_id: str, text: str | None = None, **fields: Any) -> SendResult:
@@ -53,15 +30,6 @@ def refused(host: Host, agent_id: str, text: str | None = None, **fields: Any) -
     with pytest.raises(ApiError) as error:
         send(host, agent_id, text, **fields)
     return error.value
-
-
-@contextlib.asynccontextmanager
-async def person(host: Host, agent_id: str) -> AsyncIterator[Attachment]:
-    """Ann, who is attached to the agent's terminal."""
-    directory = Path(host.home.state) / "agents" / agent_id
-    attachment = await Attachment.open(str(directory), Viewer("ann", Size()))
-    yield attachment
-    await attachment.close()
 
 
 def test_a_message_is_answered_with_a_receipt(host: Host) -> None:
