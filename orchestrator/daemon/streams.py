@@ -21,6 +21,9 @@ from relay.wire.queries import OutputQuery
 
 __all__ = ["Streams"]
 
+GOODBYE_S = 1.0
+"""How long one viewer may hold up the end of the daemon."""
+
 
 class Streams:
     """Answers over the link that the request came from. When the far end has gone, nobody waits for more."""
@@ -71,10 +74,13 @@ class Streams:
         try:
             await serve(self._registry, viewing, socket)
         except asyncio.CancelledError:
-            await socket.close(RESTARTING, "the host's daemon ends or restarts")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await socket.close(RESTARTING, "the host's daemon ends or restarts")
             raise
-        finally:
+        except BaseException:
             await socket.close()
+            raise
 
 
 async def _only(piece: bytes) -> AsyncIterator[bytes]:

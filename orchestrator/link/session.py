@@ -36,13 +36,18 @@ Res = TypeVar("Res")
 SILENCE_S = 45.0
 """The relay comments on a quiet stream every 15 s; three missed ones mean that the line is dead."""
 
+LAST_WORDS_S = 30.0
+"""For a slow viewer to be shown the last screen; a dead one is noticed by then (`duplex.DEAD_PEER_S`)."""
+
 
 class Link:
     """One registration's line to the relay. Every method raises a `LinkError` that says what to do."""
 
     def __init__(self, client: AsyncClient, host_id: str) -> None:
         self._client = client
-        self._sockets = SocketClient(client.target, token=client.token, verify=client.verify)
+        self._sockets = SocketClient(
+            client.target, token=client.token, verify=client.verify, close_timeout_s=LAST_WORDS_S
+        )
         self._host_id = host_id
         self.url = client.target
         self.fence = Fence(instance_id="", epoch=0)

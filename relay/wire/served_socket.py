@@ -32,7 +32,9 @@ class ServedSocket:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
         self._accepted = False
-        self._closed: Closed | None = None
+        self._shut: Closed | None = None
+        """Set once nothing can be sent any more; what the caller sent before can still be received."""
+        self._ended: Closed | None = None
 
     async def begin(self) -> None:
         """Take the opening itself off the line, so that what `receive` finds next is what comes after it."""
@@ -48,21 +50,21 @@ class ServedSocket:
         await self._put({"type": "websocket.send", kind: message})
 
     async def _put(self, message: dict[str, Any]) -> None:
-        if self._closed is not None:
-            raise self._closed
+        if self._shut is not None:
+            raise self._shut
         try:
             await self._socket.send(message)
         except (OSError, WebSocketDisconnect):
-            self._closed = Closed(BROKEN)
-            raise self._closed from None
+            self._shut = self._ended or Closed(BROKEN)
+            raise self._shut from None
 
     async def receive(self) -> Message:
-        if self._closed is not None:
-            raise self._closed
+        if self._ended is not None:
+            raise self._ended
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
-            self._closed = Closed(message.get("code") or BROKEN, message.get("reason") or "")
-            raise self._closed
+            self._ended = Closed(message.get("code") or BROKEN, message.get("reason") or "")
+            raise self._ended
         data: Message | None = message.get("bytes")
         return data if data is not None else message["text"]
 
@@ -70,7 +72,7 @@ class ServedSocket:
         with contextlib.suppress(Closed, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._put({"type": "websocket.close", "code": code, "reason": reason})
-        self._closed = self._closed or Closed(code, reason)
+        self._shut = self._shut or Closed(code, reason)
 
     async def refuse(self, error: ApiError) -> None:
         """Tell the caller why there is no socket, or why it ends now."""
@@ -78,5 +80,5 @@ class ServedSocket:
             if self._accepted:
                 await self.send(encode(Refused(error=error.body.error)).decode())
                 await self.close()
-            elif self._closed is None:
+            elif self._ended is None:
                 await self._socket.send_denial_response(problem(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket as sockets
 import ssl
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket
 from websockets.asyncio.client import unix_connect as unix_websocket
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidStatus, WebSocketException
 
 from relay.wire.base import PROTOCOL_HEADER
 from relay.wire.client import (
@@ -24,7 +25,7 @@ from relay.wire.client import (
     query_values,
     request_headers,
 )
-from relay.wire.duplex import BROKEN, PING_INTERVAL_S, PING_TIMEOUT_S, Closed, Message, tune
+from relay.wire.duplex import BROKEN, NORMAL, PING_INTERVAL_S, PING_TIMEOUT_S, Closed, Message, tune
 from relay.wire.endpoints import Endpoint
 from relay.wire.terminal import MAX_ATTACH_MESSAGE
 
@@ -34,7 +35,8 @@ ANSWER_TIMEOUT_S = 60.0
 """For the whole opening: a relay answers only once the agent's host has opened its own end."""
 
 CLOSE_TIMEOUT_S = 1.0
-"""How long a close waits for the other end to say goodbye too: it may have stopped reading."""
+"""How long a close waits for the other end to have taken everything and say goodbye too, if nothing else
+is said: it may have stopped reading."""
 
 QUEUED_MESSAGES = 4
 """Received ahead of the reader; with the largest messages that is 1 MiB."""
@@ -58,8 +60,19 @@ class ClientSocket:
         except ConnectionClosed as error:
             raise _closed(error) from None
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        await self._connection.close(code, reason)
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        # What nobody has read would make the kernel reset the line, and what was sent last get lost.
+        draining = asyncio.create_task(self._drain())
+        try:
+            await self._connection.close(code, reason)
+        finally:
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(ConnectionClosed, ConcurrencyError):
+            while True:
+                await self._connection.recv()
 
 
 class SocketClient:
@@ -72,6 +85,7 @@ class SocketClient:
         socket: str | None = None,
         token: str | None = None,
         verify: ssl.SSLContext | bool = True,
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
     ) -> None:
         self.target = socket or url or LOCAL_URL
         self._url = url or LOCAL_URL
@@ -84,7 +98,7 @@ class SocketClient:
             "open_timeout": ANSWER_TIMEOUT_S,
             "ping_interval": PING_INTERVAL_S,
             "ping_timeout": PING_TIMEOUT_S,
-            "close_timeout": CLOSE_TIMEOUT_S,
+            "close_timeout": close_timeout_s,
             "max_size": MAX_ATTACH_MESSAGE,
             "max_queue": QUEUED_MESSAGES,
         }

@@ -23,7 +23,7 @@ from relay.wire.client import Unreachable
 from relay.wire.duplex import Closed
 from relay.wire.errors import ApiError, Code
 from relay.wire.health import Scope
-from relay.wire.sockets import ClientSocket, SocketClient
+from relay.wire.sockets import CLOSE_TIMEOUT_S, ClientSocket, SocketClient
 from relay.wire.terminal import (
     TRY_AGAIN,
     Attached,
@@ -348,6 +348,24 @@ async def test_a_viewer_that_is_stopped_holds_nobody_up(relay: RelayServer, memb
     await stopped.sees(b"[well]")
     relay_rss = _rss(relay.pid)
     assert relay_rss < 150 * 1024 * 1024, f"the relay has grown to {relay_rss >> 20} MiB"
+
+
+async def test_a_viewer_that_is_stopped_is_shown_the_end_when_it_goes_on(
+    relay: RelayServer, server: RelayServer | Host
+) -> None:
+    agent_id = talker(relay)
+    stopped = await attach(server, agent_id)
+    other = await attach(server, agent_id)
+    transport = stopped.socket._connection.transport
+    transport.pause_reading()
+    await other.type(b"flood\rend\r")
+    await other.ends()
+    with pytest.raises(TimeoutError):  # longer than a socket without last words waits for its other end
+        await stopped.until(lambda: stopped.closed, CLOSE_TIMEOUT_S + 1)
+    transport.resume_reading()
+    assert (await stopped.ends()).final
+    assert isinstance(stopped.notices[-1], Ended)
+    assert b"drained" in stopped.shown
 
 
 def _rss(pid: int) -> int:
