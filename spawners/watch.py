@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from spawners.emulation import Emulation
 from spawners.errors import NoTerminal
-from spawners.launch import SessionRef
+from spawners.launch import SessionRef, Size
 from spawners.screen.base import Screen
-from spawners.screen.engines import engine_name
+from spawners.screen.engines import engine_name, open_screen
 from spawners.session import Session
 from spawners.sizes import read_sizes
 
@@ -42,6 +43,11 @@ def look_at(ref: SessionRef) -> Look:
     emulation = Emulation(ref.directory)
     emulation.catch_up()
     return Look(emulation.screen, emulation.offset, engine_name())
+
+
+def _load_engine() -> None:
+    with contextlib.suppress(RuntimeError):  # told where it matters: to whoever wants to look
+        open_screen(Size())
 
 
 class _Watch:
@@ -116,6 +122,8 @@ class Watches:
         async def answers(first: int, upto: int) -> bytes:
             return await self._of(session.ref).replies(first, upto)
 
+        # The first emulator of a process takes half a second to load, half of the patience of a keeper.
+        asyncio.get_running_loop().run_in_executor(None, _load_engine)
         session.respond(answers)
 
     def close(self) -> None:

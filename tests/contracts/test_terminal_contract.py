@@ -170,6 +170,27 @@ async def test_end_of_file_comes_after_what_was_typed(spawner: KeeperSpawner, sc
         assert b"".join((await seen(session)).split()) == b"up" + typed.strip() + b"over"
 
 
+async def test_end_of_file_behind_a_whole_line_is_sent_once(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    steps = ("no-echo", "print:up", "cat", "print:first over", "cat", "print:second over")
+    session = await spawner.spawn(scripted(*steps, size=Size()))
+    await seen_until(session, b"up\r\n")
+    await session.type(b"one\n")
+    await session.close_stdin()
+    await seen_until(session, b"first over\r\n")
+    await session.type(b"two\n")
+
+    assert b"second" not in await seen_until(session, b"two\r\n")
+
+
+async def test_a_person_deletes_characters_and_not_bytes(spawner: KeeperSpawner, scripted: Scripted) -> None:
+    session = await spawner.spawn(scripted("no-echo", "print:up", "keys", size=Size()))
+    await seen_until(session, b"up")
+    await session.type("a€".encode() + b"\x7fb\n")
+    await seen_until(session, b"keys 61620a\r\n")
+
+
 async def test_a_password_prompt_is_seen_as_one(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("no-echo", "print:Password", "keys", size=Size()))
     await seen_until(session, b"Password")

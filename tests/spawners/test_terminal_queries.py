@@ -18,6 +18,7 @@ from spawners.client import KeeperSpawner
 from spawners.frames import Kind
 from spawners.keeper_session import KeeperSession
 from spawners.launch import Launch, Size
+from spawners.screen.engines import open_screen
 from spawners.watch import Watches
 
 Scripted = Callable[..., Launch]
@@ -44,6 +45,12 @@ async def answers(session: KeeperSession, count: int) -> list[bytes]:
 async def asking(spawner: KeeperSpawner, scripted: Scripted, *questions: bytes) -> KeeperSession:
     """A program that asks these, one after the other."""
     return await spawner.spawn(scripted("raw-mode", *map(ask, questions), "sleep", size=Size(24, 80)))
+
+
+@pytest.fixture(autouse=True)
+def loaded() -> None:
+    """The emulator is loaded: a keeper's second of patience is not for that."""
+    open_screen(Size())
 
 
 # ---- nobody who emulates
