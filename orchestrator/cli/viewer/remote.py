@@ -60,7 +60,7 @@ class RemoteTerminal:
                     raise Unreachable(f"the line was closed: {closed}") from None
                 reason = "the line to its host has broken"
             await self._hang_up()
-            yield Outage(f"{reason}; trying again, keys are dropped meanwhile")
+            yield Outage(f"reconnecting, keys are dropped meanwhile: {reason}")
             await self._pause()
 
     async def _receive(self, socket: ClientSocket) -> AsyncIterator[bytes | Resized]:
