@@ -243,7 +243,12 @@ async def test_two_viewers_see_the_same_and_only_one_may_type(
     await watching.sees(b"[both]")
     assert watching.notices[-1] == Sized(rows=33, columns=90)
     await watching.type(b"x")
-    await watching.ends()
+    end = await watching.ends()
+    if isinstance(server, Host):
+        assert isinstance(watching.notices[-1], Refused)
+        assert watching.notices[-1].error.code == Code.FORBIDDEN
+    else:
+        assert "read-only" in end.reason
     await typing.type(b"still\r")
     await typing.sees(b"[still]")
     await typing.leave()
@@ -307,6 +312,22 @@ async def test_an_agent_that_is_lost_during_an_attach_is_said_to_be(
     assert isinstance(last, Ended), last
     assert last.agent is not None
     assert last.agent.cause.kind is CauseKind.KEEPER_KILLED
+
+
+async def test_an_agent_whose_keeper_does_not_answer_is_tried_again(
+    relay: RelayServer, member: Host, server: RelayServer | Host
+) -> None:
+    agent_id = talker(relay)
+    keeper = keeper_of(SessionRef(agent_id, str(member.directory / "agents" / agent_id)))
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        with pytest.raises(ApiError, match="cannot be reached now") as refusal:
+            await attach(server, agent_id)
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    assert refusal.value.code in TRY_AGAIN
+    viewer = await attach(server, agent_id)
+    await viewer.sees(b"hello")
 
 
 async def test_a_daemon_that_is_restarted_says_so(relay: RelayServer, member: Host) -> None:
