@@ -25,16 +25,14 @@ from spawners.launch import SessionRef
 from spawners.limits import Limits, left_to_enforce
 from spawners.line import Line, LineLost, take_up
 from spawners.scopes import Scopes, ignore
-from spawners.zygote import Asked, Zygote, ZygoteFailed
+from spawners.zygote import Zygote, ZygoteFailed
 
 __all__ = ["Keepers"]
 
 BIRTH_S = 30.0
 """A keeper answers after about ten milliseconds; only a machine in deep trouble needs this long."""
 ZYGOTE_S = 1.0
-"""A zygote that has not made a keeper by now is not faster than executing one."""
-LET_GO_S = 2.0
-"""Until the kernel has closed all that a killed zygote held."""
+"""A zygote that makes none in this time hangs; it takes a millisecond for each."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 60.0
 """Between attempts to start a zygote again: doubled each time, until one has lived for so long."""
@@ -63,6 +61,7 @@ class Keepers:
         self._scopes = scopes
         self._report = report
         self._zygote: Zygote | None = None
+        self._born_at = 0.0
         self._sheltered = False
         self._ready = asyncio.Event()
         self._tending: asyncio.Task[None] | None = None
@@ -149,6 +148,7 @@ class Keepers:
         except BaseException:
             await zygote.close()
             raise
+        zygote.begin()
         return zygote
 
     def _trouble(self, problem: str) -> None:
@@ -174,9 +174,8 @@ class Keepers:
         self, zygote: Zygote, ref: SessionRef, lock: int, limits: Limits
     ) -> tuple[Line, dict[str, Any]]:
         ours, theirs = socket.socketpair()
-        gate = bool(limits) or not self._sheltered
         try:
-            asked = zygote.ask(ref.directory, gate=gate, lock=lock, control=theirs.fileno())
+            zygote.ask(ref.directory, lock=lock, control=theirs.fileno())
         except ZygoteFailed:
             ours.close()
             raise
@@ -185,30 +184,33 @@ class Keepers:
         failpoint("after_keeper_started")
         line = await take_up(ours)
         try:
-            await self._forked(zygote, asked, ref, line)
+            pid = await self._born(zygote, line)
         except BaseException:
-            line.close()
+            line.close()  # whoever takes the request from now on is not let through the gate
             raise
-        finally:
-            zygote.settled(asked)
-        return await self._birth(line, ref, limits, lambda: _end_forked(asked))
+        place = bool(limits) or not self._sheltered
+        return await self._birth(line, ref, limits if place else None, lambda: _end_forked(pid))
 
-    async def _forked(self, zygote: Zygote, asked: Asked, ref: SessionRef, line: Line) -> None:
-        """Return once the keeper has been heard of. Raises `ZygoteFailed` if there is certainly none."""
-        await asyncio.wait([line.born], timeout=ZYGOTE_S)
-        if not line.born.done() and asked.pid is None:
-            # It may do it yet, when we have executed another: so it must not exist any more. If it has
-            # forked, the child holds its end of the connection; else nobody does, and the line is lost.
-            await zygote.kill()
-            await asyncio.wait([line.born], timeout=LET_GO_S)
-        lost = line.born.done() and isinstance(line.born.exception(), LineLost)
-        if lost and asked.pid is None and AgentDirectory(ref.directory).child() is None:
-            raise ZygoteFailed("it has not made a keeper within a second, or died over it")
+    async def _born(self, zygote: Zygote, line: Line) -> int:
+        """The pid of the forked keeper. Raises `ZygoteFailed`, and ends a zygote that seems to hang."""
+        while not line.born.done():
+            await asyncio.wait([line.born], timeout=ZYGOTE_S)
+            if not line.born.done() and time.monotonic() - self._born_at > ZYGOTE_S:
+                await zygote.kill()
+                raise ZygoteFailed(f"it has made no keeper for {ZYGOTE_S:g} s")
+        try:
+            pid = line.born.result()
+        except LineLost:
+            pid = None
+        if pid is None:
+            raise ZygoteFailed("it died over a request")
+        self._born_at = time.monotonic()
+        return pid
 
     async def _execute(self, ref: SessionRef, lock: int, limits: Limits) -> tuple[Line, dict[str, Any]]:
         ours, theirs = socket.socketpair()
-        gate = bool(limits) or (self._scopes is not None and self._scopes.usable)
-        words = [ref.directory, str(lock), str(theirs.fileno()), *(["gate"] if gate else [])]
+        place = bool(limits) or (self._scopes is not None and self._scopes.usable)
+        words = [ref.directory, str(lock), str(theirs.fileno()), *(["gate"] if place else [])]
         try:
             fds = (lock, theirs.fileno())
             keeper = start_program(self._program, words, fds=fds, log=f"{ref.directory}/keeper.log")
@@ -223,15 +225,19 @@ class Keepers:
         return await self._birth(await take_up(ours), ref, limits, lambda: _end_executed(keeper))
 
     async def _birth(
-        self, line: Line, ref: SessionRef, limits: Limits, end: Callable[[], None]
+        self, line: Line, ref: SessionRef, limits: Limits | None, end: Callable[[], None]
     ) -> tuple[Line, dict[str, Any]]:
-        """Let the keeper pass the gate, if it waits there, and wait for its first word."""
+        """Let the keeper pass the gate, if it waits there, and wait for its first word.
+
+        `limits` None: it may stay in the cgroup that it was born in.
+        """
         try:
             async with asyncio.timeout(BIRTH_S):
                 pid = await line.born
                 if pid is not None:
                     failpoint("before_go")
-                    line.go(await self._prepared(ref, pid, limits))
+                    line.go(None if limits is None else await self._placed(ref, pid, limits))
+                    failpoint("after_go_said")
                 return line, await line.hello
         except SpawnFailed:
             await line.lost  # the keeper has undone what it made
@@ -246,7 +252,7 @@ class Keepers:
             line.close()  # one that waits at the gate must not wait for ever
             raise
 
-    async def _prepared(self, ref: SessionRef, pid: int, limits: Limits) -> int | None:
+    async def _placed(self, ref: SessionRef, pid: int, limits: Limits) -> int | None:
         """Put the keeper where it belongs; returns to how many CPUs it has to confine its program itself."""
         left = limits
         if self._scopes is not None:
@@ -276,14 +282,14 @@ def _end_executed(keeper: subprocess.Popen[bytes]) -> None:
     keeper.wait()
 
 
-def _end_forked(asked: Asked) -> None:
+def _end_forked(pid: int) -> None:
     """Blocks until it is gone, for some seconds at most."""
-    found = _os.process(asked.pid) if asked.pid is not None else None
+    found = _os.process(pid)
     deadline = time.monotonic() + DYING_S
     while found is not None and found.name == "muster-keeper" and time.monotonic() < deadline:
         _os.send_signal(found, 9)
         time.sleep(0.005)
-        found = _os.process(found.pid)
+        found = _os.process(pid)
 
 
 def _stillborn(ref: SessionRef, end: Callable[[], None]) -> SpawnFailed:

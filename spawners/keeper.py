@@ -17,8 +17,8 @@ in every keeper. What it promises:
 - It leaves when its program has never started, or when the exit record is on disk and the output has
   ended. A record that cannot be written is served over the socket until a daemon says COLLECTED.
 - A stop that began is finished here, whatever happens to the daemon.
-- Started with a further argument `gate`, it says BORN before the program is executed and waits for GO on
-  its control connection: it is moved into the cgroup that both are to live in. Without a GO nothing ran.
+- Started with a further argument `gate`, it says BORN at once, and touches nothing before it hears GO on
+  its control connection: until then it may be moved into another cgroup, or replaced by another keeper.
 - SIGHUP and SIGINT are ignored; SIGTERM (system shutdown) ends the tree and is recorded as `shutdown`;
   SIGUSR1 makes it listen anew, for a daemon that found the socket's file deleted.
 
@@ -69,6 +69,8 @@ LEFTOVER_S = 0.5  # between asking and killing what the program left behind
 DRAIN_S = 2.0  # for output still in flight, or held open from outside the tree, after the tree is empty
 DRAIN_READS = 64  # four times the largest pipe a normal user can make
 PASS_S = 0.02  # between two kill passes
+FORK_PAUSE_MS = 50  # after a fork that came to nothing
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 WARM_UP = 20  # calls; CPython 3.11 specializes a function at its eighth, later ones sooner
 GIVE_UP_S = 10.0  # of kill passes: what then still lives sits in the kernel (state D)
 RETRY_S = 5.0  # between attempts to write an exit record on a full disk
@@ -1157,13 +1159,23 @@ class Keeper:
     # -- birth
 
     def start(self, gate: bool) -> bool:
-        """Everything up to a running program; False, with nothing left behind, if it cannot be executed."""
+        """Everything up to a running program; False, with nothing left behind, if it cannot be executed.
+
+        Raises Abandoned if it has not been let through the gate.
+        """
         cpus: "set[int]" = set()
         try:
+            if gate:
+                failpoint("before_born")
+                self.send(self.birth, BORN, {"pid": self.me})
+                failpoint("after_born")
             self.prepare()
             if gate:
                 cpus = self.pass_gate()
             self.memory = MemoryEvidence()
+            self.listen()
+            failpoint("before_claim")
+            self.reserve()
             self.claim()
             failpoint("after_claim")
             stdio = self.open_stdio()
@@ -1175,9 +1187,6 @@ class Keeper:
                     posix.close(fd)
         except NotStarted as error:
             self.fail(error.args[0], error.args[1], error.args[2])
-            return False
-        except Abandoned:
-            self.fail(None, "abandoned before it was started", [])
             return False
         except OSError as error:
             self.fail(error.errno, "cannot prepare %s: %s" % (self.directory, error.strerror), [])
@@ -1208,20 +1217,18 @@ class Keeper:
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(self.spec["openFiles"], hard), hard))
         self.subreaper = become_subreaper()
-        self.listen()
-        failpoint("before_claim")
+
+    def reserve(self) -> None:
+        """Take the space for the exit record."""
         self.reserve_fd = posix.open(self.directory + "/exit.reserved", self.creation_flags(), 0o600)
         write_all(self.reserve_fd, b" " * RESERVE)  # works on every file system, unlike fallocate
 
     def pass_gate(self) -> "set[int]":
-        """Say that this process is there and wait until it may go on; what GO says is done.
+        """Wait until the daemon, which has been told BORN, says GO; what that says is done.
 
-        Returns the CPUs to go back to after exec. Raises Abandoned, with nothing claimed, if the daemon
-        is gone or the system wants us to end.
+        Returns the CPUs to go back to after exec. Raises Abandoned, with nothing touched, if the daemon
+        is gone, has found another way, or if the system wants us to end.
         """
-        failpoint("before_born")
-        self.send(self.birth, BORN, {"pid": self.me})
-        failpoint("after_born")
         poll = select.poll()
         for fd in (self.birth.socket.fileno(), self.wake_fd):
             poll.register(fd, select.POLLIN)
@@ -2139,7 +2146,11 @@ def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
         posix.set_inheritable(fd, False)  # the program must hold neither the lock nor the line
     fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # already ours: fails only if it was not handed over
     keeper = Keeper(directory, control_fd)
-    if not keeper.start(gate):
+    try:
+        started = keeper.start(gate)
+    except Abandoned:
+        return 1  # another keeper may have begun in this directory: nothing in it is ours
+    if not started:
         keeper.say_goodbye()
         return 1
     keeper.run()
@@ -2147,12 +2158,13 @@ def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
 
 
 def zygote(fd: int) -> None:
-    """Fork a keeper for each request on `fd`, until the daemon at its other end is gone.
+    """Keep a process ready to be the next keeper, until the daemon at the other end of `fd` is gone.
 
-    A request is one packet: JSON {id, directory, gate, umask, failpoints} with the lock, the control
-    connection and the log as file descriptors. The answer is {id, pid}. Everything that a keeper needs has
-    been loaded by then, so that it shares its memory with all others. There is one thread and nothing but
-    C modules: a fork of that is safe. Keepers know nothing of their origin and outlive it.
+    A request is one packet on `fd`: JSON {directory, umask, failpoints} with the lock, the control connection
+    and the log as file descriptors. The process that is ready takes it and becomes the keeper, always
+    with a gate; then the next is forked. All that keepers need has been loaded by then, so that they share
+    its memory. There is one thread and nothing but C modules: a fork of that is safe. Keepers know nothing
+    of their origin and outlive it; the one that is still waiting does not.
     """
     server = _socket.socket(fileno=fd)
     posix.set_inheritable(fd, False)
@@ -2160,43 +2172,76 @@ def zygote(fd: int) -> None:
         return  # without prctl its keepers would be less than executed ones
     PRCTL[0](36, 0, 0, 0, 0)  # it was for what that loads; orphans of a killed keeper are not ours to have
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)  # nobody has to collect a keeper
-    warm_up()
+    for _ in range(WARM_UP):
+        rehearse()
+    server.send(b"ready")
+    if not server.recv(READ_SIZE):  # until we are in the cgroup that keepers are to live in
+        return
     gc.collect()
     gc.freeze()
-    server.send(dumps({"id": 0, "pid": posix.getpid()}).encode())
+    poll = select.poll()
+    poll.register(fd, 0)  # tells nothing but that the daemon has hung up
+    me = posix.getpid()
     while True:
+        taken, notify = posix.pipe()
+        try:
+            if posix.fork() == 0:
+                posix.close(taken)
+                wait_to_be_born(server, notify, me)
+        except OSError:
+            pass  # no process can be had now: as if it had died, below
+        posix.close(notify)
+        poll.register(taken, select.POLLIN)
+        if any(found == fd for found, _ in poll.poll()):
+            return
+        poll.unregister(taken)
+        if not posix.read(taken, 1) and poll.poll(FORK_PAUSE_MS):
+            return
+        posix.close(taken)
+
+
+def wait_to_be_born(server: "_socket.socket", notify: int, zygote_pid: int) -> None:
+    """In the forked process: take the next request and be its keeper, as if executed. Never returns."""
+    code = 1
+    try:
+        prctl = PRCTL[0]
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+        if posix.getppid() != zygote_pid:
+            posix._exit(0)  # it died before that
+        posix.setsid()
+        prctl(PR_SET_NAME, b"muster-keeper", 0, 0, 0)
+        rehearse()
         data, handed = receive(server)
         if not data:
-            return
-        number = 0
-        try:
-            request = loads(data)
-            number = request["id"]
-            if "in_zygote" in request["failpoints"]:
-                posix.kill(posix.getpid(), SIGKILL)
-            pid = posix.fork()
-        except Exception as error:
-            answer: "dict[str, Any]" = {"id": number, "error": repr(error)}
-        else:
-            if pid == 0:
-                be_born(server, request, handed)
-            answer = {"id": number, "pid": pid}
-        for handed_fd in handed:
-            posix.close(handed_fd)
-        try:
-            server.send(dumps(answer).encode())
-        except OSError:
-            return
+            posix._exit(0)
+        prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
+        posix.write(notify, b"!")
+        posix.close(notify)
+        server.close()
+        request = loads(data)
+        lock_fd, control_fd, log_fd = handed
+        posix.dup2(log_fd, 2)
+        posix.close(log_fd)
+        posix.umask(request["umask"])
+        ARMED[:] = request["failpoints"]
+        failpoint("in_zygote")
+        code = keep(request["directory"], lock_fd, control_fd, True)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        posix._exit(code)
 
 
-def warm_up() -> None:
-    """Run what every keeper runs until the interpreter has made up its mind about it: else each would copy
-    the pages that this is noted in."""
-    for _ in range(WARM_UP):
-        spec = loads(dumps({"text": "x", "number": 1, "list": [None, True], "nested": {"a": "b"}}).encode())
-        dumps({"me": started_of(posix.getpid()), "boot": boot_id(), "spec": spec})
-        MemoryEvidence()
-        Spool("/", 1, 1).held()
+def rehearse() -> None:
+    """Do some of what every keeper does at its start, so that doing it is quick.
+
+    In the fork server often enough for the interpreter to have specialized the code (each keeper would
+    copy the pages where that is noted); in the process that waits once, for the pages that it writes to.
+    """
+    spec = loads(dumps({"text": "x", "number": 1, "list": [None, True], "nested": {"a": "b"}}).encode())
+    dumps({"me": started_of(posix.getpid()), "boot": boot_id(), "spec": spec})
+    MemoryEvidence()
+    Spool("/", 1, 1).held()
 
 
 def receive(server: "_socket.socket") -> "tuple[bytes, list[int]]":
@@ -2210,25 +2255,6 @@ def receive(server: "_socket.socket") -> "tuple[bytes, list[int]]":
         if kind == _socket.SCM_RIGHTS:
             handed += _struct.unpack("%di" % (len(content) // 4), content[: len(content) // 4 * 4])
     return data, handed
-
-
-def be_born(server: "_socket.socket", request: "dict[str, Any]", handed: "list[int]") -> None:
-    """In the forked process: everything as in one that was executed. Never returns."""
-    code = 1
-    try:
-        posix.setsid()
-        server.close()
-        PRCTL[0](15, b"muster-keeper", 0, 0, 0)  # PR_SET_NAME: what `ps` and `top` show
-        lock_fd, control_fd, log_fd = handed
-        posix.dup2(log_fd, 2)
-        posix.close(log_fd)
-        posix.umask(request["umask"])
-        ARMED[:] = request["failpoints"]
-        code = keep(request["directory"], lock_fd, control_fd, request["gate"])
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        posix._exit(code)
 
 
 def main() -> None:

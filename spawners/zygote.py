@@ -1,13 +1,13 @@
-"""The daemon's side of the fork server for keepers: one process that has everything loaded and forks.
+"""The daemon's side of the fork server for keepers: it keeps a process ready to be the next one.
 
 A keeper made so is there after one millisecond instead of ten, and shares most of its memory with the
-others. Nothing depends on it: what it cannot do is done by executing the keeper instead.
+others. Nothing depends on it: what it cannot do is done by executing the keeper instead. A keeper of this
+kind does nothing before it hears GO, so a request that is answered too late has no effect.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import socket
@@ -16,7 +16,7 @@ import subprocess
 from spawners import _os, failpoint
 from spawners.keeper_program import start_program
 
-__all__ = ["Asked", "Zygote", "ZygoteFailed"]
+__all__ = ["Zygote", "ZygoteFailed"]
 
 READY_S = 10.0
 """It is ready after twenty milliseconds; only a machine in deep trouble needs this long."""
@@ -25,17 +25,7 @@ _PACKET = 4096
 
 
 class ZygoteFailed(Exception):
-    """It did not make the keeper. The message says why; who asked has to make sure that there is none."""
-
-
-class Asked:
-    """A request; `pid` is that of the keeper, once the answer is there."""
-
-    __slots__ = ("number", "pid")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.pid: int | None = None
+    """It has not made the keeper; the message says why."""
 
 
 class Zygote:
@@ -47,16 +37,17 @@ class Zygote:
         self.lost: asyncio.Future[None] = loop.create_future()
         self._process = process
         self._line = line
-        self._numbers = itertools.count(1)
-        self._asked: dict[int, Asked] = {}
         self._ready: asyncio.Future[None] = loop.create_future()
         self._collected: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(line.fileno(), self._answered)
+        loop.add_reader(line.fileno(), self._heard)
         _os.on_exit(process.pid, self._collect)
 
     @classmethod
     async def start(cls, program: str, log: str) -> Zygote:
-        """Start one with the keeper's `program`; raises `ZygoteFailed` if it does not become ready."""
+        """Start one with the keeper's `program`; it waits for `begin`.
+
+        Raises `ZygoteFailed` if it does not become ready.
+        """
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
@@ -75,19 +66,22 @@ class Zygote:
             raise ZygoteFailed(f"it was not ready after {READY_S:g} s, or ended; see {log}")
         return zygote
 
-    def ask(self, directory: str, *, gate: bool, lock: int, control: int) -> Asked:
-        """Ask for the keeper of `directory`. Raises `ZygoteFailed` if the request cannot be sent."""
-        asked = Asked(next(self._numbers))
+    def begin(self) -> None:
+        """Let it fork. What it forks lives in the cgroup that it is in by now."""
+        try:
+            self._line.send(b"begin")
+        except OSError:
+            self._close()
+
+    def ask(self, directory: str, *, lock: int, control: int) -> None:
+        """Ask for the keeper of `directory`, which will be BORN on `control`.
+
+        Raises `ZygoteFailed` if the request cannot be sent.
+        """
         names = [name for name in os.environ.get(failpoint.VARIABLE, "").split(",") if name]
         umask = os.umask(0o077)  # it can only be read by setting it: to the strictest for that moment
         os.umask(umask)
-        request = {
-            "id": asked.number,
-            "directory": directory,
-            "gate": gate,
-            "umask": umask,
-            "failpoints": names,
-        }
+        request = {"directory": directory, "umask": umask, "failpoints": names}
         try:
             log = os.open(f"{directory}/keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -98,15 +92,9 @@ class Zygote:
             raise ZygoteFailed(f"it does not take requests: {error.strerror}") from error
         finally:
             os.close(log)
-        self._asked[asked.number] = asked
-        return asked
-
-    def settled(self, asked: Asked) -> None:
-        """The answer to `asked` is no longer of interest."""
-        self._asked.pop(asked.number, None)
 
     async def kill(self) -> None:
-        """End it whatever it does; the keepers live on. Returns once it is gone."""
+        """End it whatever it does, and what it has ready; the keepers live on. Returns once it is gone."""
         self._process.kill()
         await asyncio.wait([self._collected], timeout=END_S)
         self._close()
@@ -125,23 +113,18 @@ class Zygote:
         if not self.lost.done():
             self.lost.set_result(None)
 
-    def _answered(self) -> None:
+    def _heard(self) -> None:
         try:
-            data = self._line.recv(_PACKET)
-            answer = json.loads(data) if data else None
+            said = self._line.recv(_PACKET)
         except BlockingIOError:
             return
-        except (OSError, ValueError):
-            answer = None
-        if not isinstance(answer, dict) or "id" not in answer:  # it is gone, or out of its mind
+        except OSError:
+            said = b""
+        if said == b"ready" and not self._ready.done():
+            self._ready.set_result(None)
+        else:  # it is gone, or out of its mind
             self._process.kill()
             self._close()
-            return
-        asked = self._asked.pop(answer["id"], None)
-        if asked is not None:
-            asked.pid = answer.get("pid")  # none: it could not fork, and has let go of what it was given
-        elif not self._ready.done():
-            self._ready.set_result(None)
 
     def _collect(self) -> None:
         if self._process.poll() is None:

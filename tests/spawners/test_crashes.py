@@ -100,6 +100,11 @@ class Daemon:
         return self.process.wait(60)
 
 
+def started(spawner: KeeperSpawner) -> str:
+    """Where a daemon dies that has done its part: a forked keeper waits at the gate until it is told GO."""
+    return "after_go_said" if spawner._keepers.zygote_pid else "after_keeper_started"
+
+
 # ---- the daemon dies
 
 
@@ -155,7 +160,7 @@ async def test_a_daemon_killed_after_the_spec_leaves_nothing_that_ran_and_the_sp
 async def test_a_daemon_killed_after_starting_the_keeper_finds_the_agent_running(
     spawner: KeeperSpawner,
 ) -> None:
-    daemon = Daemon(spawner, AGENT, "sleep", failpoint="after_keeper_started")
+    daemon = Daemon(spawner, AGENT, "sleep", failpoint=started(spawner))
     assert await asyncio.to_thread(daemon.wait) == -signal.SIGKILL
 
     session = await spawner.reattach(spawner.ref(AGENT))
@@ -203,7 +208,7 @@ async def test_a_keeper_told_to_end_at_the_gate_has_run_nothing(
         await asyncio.Event().wait()
         return None
 
-    monkeypatch.setattr("spawners.births.Keepers._prepared", end_it)
+    monkeypatch.setattr("spawners.births.Keepers._placed", end_it)
     monkeypatch.setattr("spawners.births.BIRTH_S", 1.0)
     launch = scripted("print:ran", memory_bytes=LIMIT)
     with pytest.raises(SpawnFailed):
@@ -220,7 +225,7 @@ async def test_a_keeper_told_to_end_at_the_gate_has_run_nothing(
 async def test_daemon_and_keeper_both_killed_during_a_spawn(
     spawner: KeeperSpawner, point: str, kind: str
 ) -> None:
-    daemon = Daemon(spawner, AGENT, "sleep", failpoint=f"after_keeper_started,{point}")
+    daemon = Daemon(spawner, AGENT, "sleep", failpoint=f"{started(spawner)},{point}")
     assert await asyncio.to_thread(daemon.wait) == -signal.SIGKILL
     with pytest.raises(SessionLost) as lost:
         await spawner.reattach(spawner.ref(AGENT))

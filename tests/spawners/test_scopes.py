@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from muster_processes import until
@@ -202,9 +203,17 @@ async def test_a_keeper_killed_at_the_gate_leaves_no_scope_and_no_process(
 
 
 async def test_a_spawn_given_up_at_the_gate_has_run_nothing_and_can_be_done_again(
-    scripted: Scripted, user_manager: UserManager
+    scripted: Scripted, user_manager: UserManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the daemon dies there: the manager is stopped while it is asked."""
+    asked = asyncio.Event()
+    put = Scopes.put
+
+    async def noted(scopes: Scopes, *words: Any) -> bool:
+        asked.set()
+        return await put(scopes, *words)
+
+    monkeypatch.setattr(Scopes, "put", noted)
     found = Scopes.find(user_manager.environment)
     folder = user_manager.folder
     keepers = Keepers(f"{folder}/c", scopes=found)
@@ -215,8 +224,7 @@ async def test_a_spawn_given_up_at_the_gate_has_run_nothing_and_can_be_done_agai
     spawning = asyncio.create_task(spawner.spawn(launch))
     try:
         async with asyncio.timeout(60):
-            while not list(Path(folder, "s").glob("*.sock")):  # noqa: ASYNC110 - it listens before it is born
-                await asyncio.sleep(0.005)
+            await asked.wait()
         spawning.cancel()
         await asyncio.gather(spawning, return_exceptions=True)
         with pytest.raises(SessionLost) as lost:

@@ -134,14 +134,50 @@ async def test_a_zygote_that_hangs_is_replaced_and_what_it_was_asked_is_done_onc
     pid = keepers.zygote_pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    began = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    ready = await spawner.spawn(scripted("sleep"))  # by the process that was waiting for it
+    assert not keepers.is_child(keeper_of(ready))
+    began = loop.time()
     session = await spawner.spawn(scripted("print:once", "exit:0"))
-    assert 1.0 <= asyncio.get_running_loop().time() - began < 10.0
+    assert 1.0 <= loop.time() - began < 10.0
     assert keepers.is_child(keeper_of(session))
     assert not is_running(pid)
     assert (await session.wait()).code == 0
     assert await all_bytes(session) == b"once\n"
-    assert any("within a second" in text for text in said)
+    assert is_running(ready.identity.pid)
+    assert any("no keeper for" in text for text in said)
+    await ready.stop()
+
+
+async def test_a_request_taken_too_late_has_no_effect(
+    spawner: KeeperSpawner, scripted: Scripted, keepers: Keepers
+) -> None:
+    """Both are stopped, the zygote and the process it has ready; that one goes on when all is done."""
+    pid = keepers.zygote_pid
+    assert pid is not None
+    (waiting,) = [item.pid for item in _os.processes() if item.parent == pid]
+    os.kill(waiting, signal.SIGSTOP)
+    os.kill(pid, signal.SIGSTOP)
+    session = await spawner.spawn(scripted("print:once", "sleep"))
+    await anext(session.output(follow=True))
+    assert keepers.is_child(keeper_of(session))
+    until(lambda: not is_running(waiting), "it to go with its zygote")
+    assert [member.pid for member in await session.live_members()] == [session.identity.pid]
+    assert (await session.stop(interrupt_s=0)).ended_by == "stop"
+    assert await all_bytes(session) == b"once\n"
+
+
+async def test_a_killed_process_in_waiting_is_replaced(
+    spawner: KeeperSpawner, scripted: Scripted, keepers: Keepers
+) -> None:
+    pid = keepers.zygote_pid
+    for _ in range(3):
+        (waiting,) = [item.pid for item in _os.processes() if item.parent == pid]
+        os.kill(waiting, signal.SIGKILL)
+        until(lambda waiting=waiting: not is_running(waiting), "its end")  # type: ignore[misc]
+        until(lambda: any(item.parent == pid for item in _os.processes()), "the next")
+    assert (await (await spawner.spawn(scripted("exit:3"))).wait()).code == 3
+    assert keepers.zygote_pid == pid
 
 
 async def test_a_zygote_that_is_asked_too_much_is_not_waited_for(
