@@ -230,7 +230,11 @@ class Typist:
         loop = asyncio.get_running_loop()
         now = await self.see()
         while True:
-            unread = (await self._session.terminal()).unread
+            state = await self._session.terminal()
+            unread = state.unread
+            if state.canonical:  # a shell does so for as long as a command runs
+                words = f"{self._name} has given the terminal to what it runs"
+                return self._delivery(Became.SUBMITTED, words)
             judged = self.judge(now)
             busy = judged is not None and judged.activity is Activity.BUSY
             if busy and was is not None and was.activity is not Activity.BUSY:

@@ -9,6 +9,7 @@ it, a long one as its length and CRC), and a paste of many lines as `[Pasted tex
     blind         never shows what was typed             busy        says that it is busy from the start
     works         says that it is busy after a message   ends        exits after a message
     menu          asks for an approval from the start    menu-after  asks for one as soon as it has a text
+    runs          runs a message silently, line editor on, as a shell does
     keys          shows all input as hex, submits none   application cursor keys in application mode
     line          reads lines, line editor on            hidden      reads one line without echo
 """
@@ -23,6 +24,7 @@ import zlib
 
 words = sys.argv[1:]
 got = []
+settings = []
 typed = ""
 asking = "menu" in words
 busy = "busy" in words
@@ -68,6 +70,9 @@ def submit():
     if "ends" in words:
         paint()
         raise SystemExit(0)
+    if "runs" in words:
+        termios.tcsetattr(0, termios.TCSADRAIN, settings)
+        os.read(os.pipe()[0], 1)
 
 
 def take(text):
@@ -97,9 +102,9 @@ def show_keys():
 
 def lines():
     if "hidden" in words:
-        settings = termios.tcgetattr(0)
-        settings[3] &= ~termios.ECHO
-        termios.tcsetattr(0, termios.TCSANOW, settings)
+        hidden = termios.tcgetattr(0)
+        hidden[3] &= ~termios.ECHO
+        termios.tcsetattr(0, termios.TCSANOW, hidden)
         out("Password: ")
     out("ready\r\n")
     while True:
@@ -112,6 +117,7 @@ def main():
             os.close(os.open(word[6:], os.O_RDONLY))
     if "line" in words or "hidden" in words:
         lines()
+    settings[:] = termios.tcgetattr(0)
     tty.setraw(0)
     if "keys" in words:
         show_keys()

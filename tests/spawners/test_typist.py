@@ -146,6 +146,17 @@ async def test_a_program_that_ends_after_it_has_taken_it(interface: Interface) -
         assert sent.became is Became.SUBMITTED
 
 
+async def test_a_shell_that_runs_a_silent_command_has_taken_it(interface: Interface) -> None:
+    async with interface("paste", "runs") as keyboard:
+        sent = await send(keyboard, "sleep 1000")
+
+        assert (sent.became, sent.evidence) == (
+            Became.SUBMITTED,
+            "it has given the terminal to what it runs",
+        )
+        assert "❯ sleep 1000" in await keyboard.screen()
+
+
 async def test_a_program_that_reads_lines_has_read_one(interface: Interface) -> None:
     async with interface("line", until="ready") as keyboard:
         sent = await send(keyboard, "two\nlines")
