@@ -48,6 +48,22 @@ def keeper_of(session: KeeperSession) -> int:
     return int(re.findall(r'"keeperPid":(\d+)', child)[0])
 
 
+def waiting_of(zygote: int | None) -> int:
+    """The process that the zygote has ready, once there is one."""
+    found: list[int] = []
+
+    def there() -> bool:
+        found[:] = [
+            item.pid
+            for item in _os.processes()
+            if item.parent == zygote and item.name == "muster-keeper" and not item.zombie
+        ]
+        return bool(found)
+
+    until(there, "a process in waiting")
+    return found[0]
+
+
 def facts(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
 
@@ -133,6 +149,7 @@ async def test_a_zygote_that_hangs_is_replaced_and_what_it_was_asked_is_done_onc
 ) -> None:
     pid = keepers.zygote_pid
     assert pid is not None
+    waiting_of(pid)
     os.kill(pid, signal.SIGSTOP)
     loop = asyncio.get_running_loop()
     ready = await spawner.spawn(scripted("sleep"))  # by the process that was waiting for it
@@ -155,7 +172,7 @@ async def test_a_request_taken_too_late_has_no_effect(
     """Both are stopped, the zygote and the process it has ready; that one goes on when all is done."""
     pid = keepers.zygote_pid
     assert pid is not None
-    (waiting,) = [item.pid for item in _os.processes() if item.parent == pid]
+    waiting = waiting_of(pid)
     os.kill(waiting, signal.SIGSTOP)
     os.kill(pid, signal.SIGSTOP)
     session = await spawner.spawn(scripted("print:once", "sleep"))
@@ -172,10 +189,9 @@ async def test_a_killed_process_in_waiting_is_replaced(
 ) -> None:
     pid = keepers.zygote_pid
     for _ in range(3):
-        (waiting,) = [item.pid for item in _os.processes() if item.parent == pid]
+        waiting = waiting_of(pid)
         os.kill(waiting, signal.SIGKILL)
         until(lambda waiting=waiting: not is_running(waiting), "its end")  # type: ignore[misc]
-        until(lambda: any(item.parent == pid for item in _os.processes()), "the next")
     assert (await (await spawner.spawn(scripted("exit:3"))).wait()).code == 3
     assert keepers.zygote_pid == pid
 
