@@ -225,6 +225,29 @@ async def test_a_storm_of_queries_nobody_reads_the_answers_of_is_bounded(
     assert (int(statm.read_text().split()[1]) - before) * os.sysconf("SC_PAGE_SIZE") < 16 << 20
 
 
+async def test_answers_that_nobody_reads_are_bounded(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
+    code = (
+        "import os, sys, termios, tty; tty.setraw(0); seen = b''\n"
+        "for _ in range(20): os.write(1, b'\\x1b[6n'); open(sys.argv[1]).read()\n"
+        "while not seen.endswith(b'end'): seen += os.read(0, 65536)\n"
+        "print('read', len(seen), 'over')\n"
+    )
+    session = await spawner.spawn(scripted(argv=(sys.executable, "-c", code, str(fifo)), size=Size()))
+    with Peer(session.ref) as emulator:
+        emulator.ask(Kind.RESPOND)
+        for _ in range(20):
+            _, upto = frames.decode_asked(emulator.hear(Kind.ASKED)[1])
+            emulator.say(frames.encode_answer(upto, b"a" * 60_000))
+            emulator.ask(Kind.STATUS)  # it has been taken
+            await asyncio.to_thread(fifo.write_text, "go")
+    await session.type(b"end")
+    read = int((await seen_until(session, b" over")).split()[-2])
+
+    assert 60_000 < read < keeper.MAX_ANSWERS + 3 * 60_000
+
+
 # ---- looking and answering at the same time
 
 
