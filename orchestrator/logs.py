@@ -49,7 +49,8 @@ def configure(settings: Log, folder: str, name: str) -> None:
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=settings.level.upper(), handlers=handlers, force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for noisy in ("httpx", "uvicorn"):  # every call, and every socket that is opened
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
@@ -30,6 +31,8 @@ from spawners.launch import MAX_CELLS, Resized, Size, Viewer
 
 __all__ = ["Viewing", "attach", "refuse", "serve"]
 
+log = structlog.get_logger()
+
 STARTED = frozenset(Status) - {Status.QUEUED, Status.STARTING}
 START_S = 10.0
 """An exec takes milliseconds; whoever spawns and attaches at once need not know that."""
@@ -49,6 +52,7 @@ class Viewing:
     agent_id: str
     attachment: Attachment
     read_only: bool
+    name: str
 
 
 async def attach(registry: Registry, reference: str, query: AttachQuery) -> Viewing:
@@ -70,7 +74,7 @@ async def attach(registry: Registry, reference: str, query: AttachQuery) -> View
         raise ApiError(Code.ENDED, f"agent {record.id} has just ended") from None
     except SpawnerError as error:
         raise ApiError(Code.UNAVAILABLE, f"agent {record.id} cannot be reached now: {error}") from None
-    return Viewing(record.id, attachment, query.read_only)
+    return Viewing(record.id, attachment, query.read_only, viewer.name)
 
 
 async def _started(registry: Registry, reference: str) -> AgentRecord:
@@ -98,6 +102,8 @@ async def serve(registry: Registry, viewing: Viewing, socket: Duplex) -> None:
     Raises `duplex.Closed` if the viewer has left.
     """
     attachment = viewing.attachment
+    who = {"agent": viewing.agent_id, "viewer": viewing.name}
+    log.info("terminal.attached", **who, read_only=viewing.read_only)
     keys: asyncio.Queue[bytes] = asyncio.Queue(TYPED_AHEAD)
     try:
         rows, columns = attachment.size.rows, attachment.size.columns
@@ -122,6 +128,7 @@ async def serve(registry: Registry, viewing: Viewing, socket: Duplex) -> None:
         await refuse(socket, error)
     finally:
         await attachment.close()
+        log.info("terminal.detached", **who)
 
 
 async def refuse(socket: Duplex, error: ApiError) -> None:
