@@ -78,6 +78,7 @@ DISK_RETRY_S = 0.25  # between attempts to write output on a full disk
 TIMEOUT_GRACE_MS = (2000, 5000)  # the rungs after the agent's time has run out
 SHUTDOWN_GRACE_MS = (1000, 2000)  # init systems allow about five seconds in all
 MAX_CONNECTIONS = 64
+MAX_VIEWERS = 48  # of them; the rest is for daemons and for who only asks
 MAX_UNSENT = 1024 * 1024  # bytes for one connection that does not read; then it is dropped
 MAX_INPUT_QUEUE = 1024 * 1024
 MAX_CANON = (
@@ -2022,6 +2023,8 @@ class Keeper:
         terminal = self.require_terminal()
         if not self.alive:
             raise Refusal("ended", "the program has ended")
+        if len([c for c in self.connections.values() if c.viewer]) >= MAX_VIEWERS and not connection.viewer:
+            raise Refusal("busy", "%d viewers are the most a terminal may have" % MAX_VIEWERS)
         connection.viewer = Viewer(asked)
         self.negotiate()
         return {"rows": terminal.rows, "columns": terminal.columns, "spoolEnd": self.spool.end}

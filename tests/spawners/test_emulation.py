@@ -173,22 +173,30 @@ def test_modes_that_were_reset_since_are_not(files: Callable[..., Files], betwee
     assert (modes.kitty_keyboard, emulation.screen.title) == (0, "")
 
 
-def test_a_sequence_or_character_that_rotation_cuts_stays_whole(files: Callable[..., Files]) -> None:
-    """The first byte that is left moves through every part of them."""
-    unit = b"\x1b[?1049h\x1b[38;5;120m\xf0\x9f\x98\x80\xe4\xb8\xad\x1b]2;title\x07\r\n"
-    for shift in range(0, len(unit), 3):
-        written = files(limit=8 * 1024)
-        written.spool.end = 0
-        for name in Path(written.directory).iterdir():
-            name.unlink()
-        written = files(limit=8 * 1024)
-        written.write(b"s" * shift)
-        for _ in range(2000):
-            written.write(unit)
-        emulation = Emulation(written.directory)
-        emulation.catch_up()
-        assert set(emulation.screen.text()) == {"😀中", ""}, shift
-        assert emulation.screen.modes.alternate
+CUT = [
+    b"\x1b[?1049h",
+    b"\x1b[?1000;2004h",
+    b"\x1b]2;title\x07",
+    b"\x1b[>7u",
+    b"\x1b[38;5;120m",
+    "é中😀".encode(),
+]
+
+
+@pytest.mark.parametrize("unit", CUT)
+def test_a_sequence_or_character_that_rotation_cuts_stays_whole(unit: bytes) -> None:
+    truth = open_screen(Size())
+    truth.feed(unit + b"after")
+    for cut in range(1, len(unit)):
+        scan, behind, before = keeper.ModeScan(), open_screen(Size()), open_screen(Size())
+        scan.scan(unit[:cut])
+        behind.feed(scan.prelude() + unit[cut:] + b"after")
+        assert truth.text()[0].endswith(behind.text()[0])
+        assert behind.text()[0].replace("é", "").replace("中", "").replace("😀", "") == "after"
+        scan.scan(unit[cut:])
+        before.feed(scan.prelude() + b"after")
+        for screen in (behind, before):
+            assert (screen.modes, screen.title) == (truth.modes, truth.title)
 
 
 def test_a_program_that_repaints_looks_the_same_from_a_rotated_spool(files: Callable[..., Files]) -> None:

@@ -272,20 +272,24 @@ async def test_what_waits_for_a_viewer_that_does_not_read_is_bounded(
         ann.type(b"x")
 
 
-async def test_sixty_viewers_and_no_more_than_the_keeper_can_hold(
+async def test_the_most_viewers_there_may_be_leave_room_for_a_daemon(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
     session = await spawned(spawner, scripted("raw-mode", "print:up", "keys", size=OTHER))
     with contextlib.ExitStack() as stack:
-        peers = [stack.enter_context(Peer(session.ref)) for _ in range(keeper.MAX_CONNECTIONS - 2)]
-        for number, peer in enumerate(peers):
-            peer.attach(f"viewer {number}", Size(10 + number, 80))
-        assert len((await session.terminal()).viewers) == len(peers)
+        peers = [stack.enter_context(Peer(session.ref)) for _ in range(keeper.MAX_VIEWERS + 1)]
+        told = [peer.attach(f"viewer {n}", Size(10 + n, 80)) for n, peer in enumerate(peers)]
+        assert [answer.get("code") for answer in told] == [None] * keeper.MAX_VIEWERS + ["busy"]
+        assert "code" not in peers[1].attach("again", Size(9, 80))
+        assert len((await session.terminal()).viewers) == keeper.MAX_VIEWERS
         peers[0].type(b"x")
         assert await size_of(session) == Size(10, 80)
-        for _ in range(5):
+        again = await spawner.reattach(session.ref)
+        assert (await again.terminal()).size == Size(10, 80)
+        await again.detach()
+        for _ in range(keeper.MAX_CONNECTIONS):  # those who only connect cannot push anybody out
             with contextlib.suppress(AssertionError, OSError):
-                Peer(session.ref).socket.close()
-        assert peers[-1].type(b"y")["written"] == 1
+                stack.callback(Peer(session.ref).socket.close)
+        assert peers[1].type(b"y")["written"] == 1
     while (await session.terminal()).viewers:
         pass
