@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.follow import await_start, await_status
 from orchestrator.cli.output import say
-from orchestrator.cli.target import Server
+from orchestrator.cli.target import Server, daemon_answers
 from orchestrator.cli.verdict import exit_status, spoken
 from orchestrator.cli.viewer.finding import has_terminal_here
 from orchestrator.cli.viewer.source import Source
@@ -211,7 +211,7 @@ def _finish(look: Look, viewing: _Viewing) -> int:
 
 def _verdict(look: Look, ended: ProgramExit | None) -> ManagedAgent | None:
     """The agent as its host has recorded its end, else by what its keeper said alone."""
-    if look.server is not None:
+    if look.server is not None and (look.server.kind == "relay" or daemon_answers(look.home)):
         try:
             agent = await_status(look.server, look.agent.id, "ended", time.monotonic() + VERDICT_S)
         except (ApiError, Unreachable):
