@@ -10,77 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from eye import Eye, assert_same, painted, true_screen
 from keeper_peer import keeper_of, seen_until
 
 from spawners.attach import Attachment
 from spawners.client import KeeperSpawner
 from spawners.errors import NoTerminal, SessionEnded, SpawnerError
 from spawners.keeper_session import KeeperSession
-from spawners.launch import Launch, Resized, Size, Viewer
-from spawners.screen.base import Screen
+from spawners.launch import Launch, Size, Viewer
 from spawners.screen.engines import open_screen
 from spawners.watch import Watches, look_at
 
 Scripted = Callable[..., Launch]
 MIB = 1024 * 1024
-PAINTING = "\x1b[?1049h\x1b[2J\x1b[3;5H\x1b[1;38;5;120mgreen 中文\x1b[0m\x1b[?2004h\x1b[12;1H".encode()
-
-
-class Eye:
-    """A viewer: an attachment and the terminal that its bytes go to."""
-
-    def __init__(self, attachment: Attachment, view: Size) -> None:
-        self.attachment = attachment
-        self.screen: Screen = open_screen(view)
-        self.screen.feed(b"rubbish\x1b[7m\x1b[5;10r\x1b[?1h")  # of whatever was there before
-        self.resized: list[Size] = []
-        self.bytes = 0
-        self._items = aiter(attachment)
-
-    @classmethod
-    async def open(cls, session: KeeperSession, view: Size | None = None, *, read_only: bool = False) -> Eye:
-        view = view or Size()
-        return cls(await Attachment.open(session.ref.directory, Viewer("eye", view, read_only)), view)
-
-    async def see(self) -> bool:
-        """Take the next item; False at the end."""
-        try:
-            item = await asyncio.wait_for(anext(self._items), 60)
-        except StopAsyncIteration:
-            return False
-        if isinstance(item, Resized):
-            self.resized.append(item.size)
-        else:
-            self.screen.feed(item)
-            self.bytes += len(item)
-        return True
-
-    async def see_until(self, text: str) -> None:
-        while text not in "\n".join(self.screen.text()):
-            assert await self.see(), self.screen.text()
-
-
-def assert_same(seen: Screen, truth: Screen) -> None:
-    """Cell by cell, and all that decides what the next byte does."""
-    assert seen.text() == truth.text()
-    assert seen.cells() == truth.cells()
-    assert (seen.cursor, seen.modes, seen.title) == (truth.cursor, truth.modes, truth.title)
-
-
-async def true_screen(session: KeeperSession) -> Screen:
-    watches = Watches()
-    look = await watches.look(session)
-    watches.close()
-    return look.screen
-
-
-async def painted(spawner: KeeperSpawner, scripted: Scripted, *steps: str, **fields: object) -> KeeperSession:
-    """A program in raw mode that has painted, said `up`, and goes on with `steps`."""
-    first = ("raw-mode", f"raw:{PAINTING.hex()}", "print:up")
-    session = await spawner.spawn(scripted(*first, *steps, **({"size": Size()} | fields)))
-    await seen_until(session, b"up")
-    return session
-
 
 # ---- the beginning
 
@@ -211,6 +153,28 @@ async def test_a_resize_gives_everybody_a_fresh_screen(spawner: KeeperSpawner, s
         assert eye.attachment.size == Size(30, 100)
 
 
+async def test_who_only_looks_gets_the_bytes_once_the_terminal_has_their_size(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await painted(spawner, scripted, "keys")
+    looker = await Eye.open(session, Size(30, 100), read_only=True)
+    await looker.see()
+    other = await Eye.open(session, Size(30, 100))
+    while not looker.resized:
+        await looker.see()
+    await other.attachment.type(b"k")
+    await looker.see_until("keys 6b")
+    assert looker.resized == [Size(30, 100)]
+    assert_same(looker.screen, await true_screen(session))
+
+    looker.screen = open_screen(Size(5, 40))
+    await looker.attachment.resize(Size(5, 40))  # paintings from here on
+    await looker.see()
+    truth = await true_screen(session)
+    bottom = truth.cursor.row + 1  # the cursor is in the last row that is shown
+    assert looker.screen.text() == [line[:40] for line in truth.text()[bottom - 5 : bottom]]
+
+
 async def test_typing_read_only_is_refused_and_long_typing_is_not_cut(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -266,9 +230,9 @@ async def test_a_killed_keeper_is_told_and_never_waited_for(
 async def test_a_slow_viewer_skips_to_a_fresh_screen(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path
 ) -> None:
-    total = 60_000_000
+    total = 40_000_000  # less than the spool keeps: nothing but the viewer makes it skip
     steps = (f"await:{fifo}", f"flood:{total}", "raw:1b5b324a1b5b48", "print:after the flood", "keys")
-    session = await painted(spawner, scripted, *steps, spool_bytes=8 * MIB)
+    session = await painted(spawner, scripted, *steps)
     slow = await Eye.open(session)
     await slow.see()
     await asyncio.to_thread(fifo.write_text, "go")
