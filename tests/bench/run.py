@@ -26,6 +26,7 @@ from bench_idle import idle
 from bench_output import output
 from bench_recovery import recovery
 from bench_spawn import on_host, through_relay
+from bench_terminals import terminals
 from rich.console import Console
 from rich.table import Table
 from stand import Row
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[Path], list[Row]]] = {
     "spawn": on_host,
     "relay-spawn": through_relay,
     "idle": idle,
+    "terminals": terminals,
     "output": output,
     "attach": attach,
     "recovery": recovery,

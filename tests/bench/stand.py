@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from running import Host, RelayServer
@@ -64,19 +66,20 @@ def stand(folder: Path) -> Iterator[Stand]:
         relay.end()
 
 
-def start_agents(client: Client, count: int) -> list[ManagedAgent]:
-    """Start this many agents that do nothing for an hour."""
-    request = SpawnRequest(argv=SLEEPER)
+def start_agents(
+    client: Client, count: int, argv: Sequence[str] = SLEEPER, **fields: Any
+) -> list[ManagedAgent]:
+    """Start this many agents, by default such as do nothing for an hour."""
+    request = SpawnRequest(argv=list(argv), **fields)
     return [client.call(endpoints.SPAWN, request).agent for _ in range(count)]
 
 
 def keepers(home: Path) -> list[psutil.Process]:
-    """The keepers of this home's agents: their command line names an agent's folder."""
+    """The keepers of this home's agents, by what each has written down of itself."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if any(word.startswith(f"{home}/agents/") for word in words):
-            found.append(process)
+    for claim in home.glob("agents/*/child.json"):
+        with contextlib.suppress(psutil.NoSuchProcess, ValueError):
+            found.append(psutil.Process(json.loads(claim.read_text())["keeperPid"]))
     return found
 
 
