@@ -7,7 +7,6 @@ connection, and proves over that connection that its program has been executed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import socket
@@ -16,8 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spawners import _os, recovery
-from spawners.directory import AgentDirectory
+from spawners import _os
 from spawners.errors import SpawnFailed
 from spawners.failpoint import failpoint
 from spawners.keeper_program import compiled_keeper, start_program
@@ -25,6 +23,7 @@ from spawners.launch import SessionRef
 from spawners.limits import Limits, left_to_enforce
 from spawners.line import Line, LineLost, take_up
 from spawners.scopes import Scopes, ignore
+from spawners.stillborn import end_executed, end_forked, stillborn
 from spawners.zygote import Zygote, ZygoteFailed
 
 __all__ = ["Keepers"]
@@ -36,7 +35,6 @@ ZYGOTE_S = 1.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 60.0
 """Between attempts to start a zygote again: doubled each time, until one has lived for so long."""
-DYING_S = 5.0
 
 
 class Keepers:
@@ -189,7 +187,7 @@ class Keepers:
             line.close()  # whoever takes the request from now on is not let through the gate
             raise
         place = bool(limits) or not self._sheltered
-        return await self._birth(line, ref, limits if place else None, lambda: _end_forked(pid))
+        return await self._birth(line, ref, limits if place else None, lambda: end_forked(pid))
 
     async def _born(self, zygote: Zygote, line: Line) -> int:
         """The pid of the forked keeper. Raises `ZygoteFailed`, and ends a zygote that seems to hang."""
@@ -222,7 +220,7 @@ class Keepers:
         self._executed.add(keeper)
         _os.on_exit(keeper.pid, lambda: self._reap(keeper))
         failpoint("after_keeper_started")
-        return await self._birth(await take_up(ours), ref, limits, lambda: _end_executed(keeper))
+        return await self._birth(await take_up(ours), ref, limits, lambda: end_executed(keeper))
 
     async def _birth(
         self, line: Line, ref: SessionRef, limits: Limits | None, end: Callable[[], None]
@@ -244,7 +242,7 @@ class Keepers:
             raise
         except (LineLost, TimeoutError) as error:
             line.close()
-            failure = await asyncio.to_thread(_stillborn, ref, end)
+            failure = await asyncio.to_thread(stillborn, ref, end)
             if self._scopes is not None and self._scopes.usable:
                 await self._scopes.drop(_scope_name(ref))
             raise failure from error
@@ -275,31 +273,3 @@ class Keepers:
 
 def _scope_name(ref: SessionRef) -> str:
     return f"muster-{ref.agent_id}.scope"
-
-
-def _end_executed(keeper: subprocess.Popen[bytes]) -> None:
-    keeper.kill()  # our unreaped child: the number cannot be another's
-    keeper.wait()
-
-
-def _end_forked(pid: int) -> None:
-    """Blocks until it is gone, for some seconds at most."""
-    found = _os.process(pid)
-    deadline = time.monotonic() + DYING_S
-    while found is not None and found.name == "muster-keeper" and time.monotonic() < deadline:
-        _os.send_signal(found, 9)
-        time.sleep(0.005)
-        found = _os.process(pid)
-
-
-def _stillborn(ref: SessionRef, end: Callable[[], None]) -> SpawnFailed:
-    """A keeper that never said whether exec succeeded: end it and all it may have started. Blocks."""
-    end()
-    directory = AgentDirectory(ref.directory)
-    message = "the keeper died before the program was running"
-    with contextlib.suppress(OSError), open(directory.file("keeper.log"), "rb") as log:
-        said = log.read()[-2000:].decode("utf-8", "replace").strip()
-        if said:
-            message += f": {said}"
-    ended = recovery.lost(ref)
-    return SpawnFailed(f"{message} ({ended})" if ended.ended_pids else message)

@@ -98,7 +98,10 @@ def _files() -> HealthCheck:
 
 def _linger() -> Iterator[HealthCheck]:
     """Without linger systemd ends what a user started when the last session is closed."""
-    if not os.path.isdir("/run/systemd/system") or not hasattr(os, "getuid") or os.getuid() == 0:
+    from spawners.scopes import Scopes
+
+    booted = os.path.isdir("/run/systemd/system") and hasattr(os, "getuid") and os.getuid() != 0
+    if not booted and Scopes.find(os.environ) is None:
         return
     import getpass
 

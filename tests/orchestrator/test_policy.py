@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Policy
-from orchestrator.policy import check_request, confine, timeout_ms
+from orchestrator.policy import check_request, confine, limits, timeout_ms
 from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
+from spawners.limits import Limits
 
 
 def refused(
@@ -103,3 +104,39 @@ def test_the_longest_life_is_given_to_those_who_ask_for_none() -> None:
     with pytest.raises(ApiError) as error:
         timeout_ms(Policy(timeout_max=60), 61_000)
     assert error.value.details["rule"] == "policy.timeout_max"
+
+
+def test_limits_are_given_to_those_without_and_bound_those_with() -> None:
+    free, bound = Policy(), Policy(memory_max=64 << 20, cpus_max=1.5)
+    modest = SpawnRequest(argv=["true"], memory_bytes=32 << 20, cpus=0.5)
+    assert limits(free, REQUEST) == Limits()
+    assert limits(free, modest) == Limits(32 << 20, 0.5)
+    assert limits(bound, REQUEST) == Limits(64 << 20, 1.5)
+    assert limits(bound, modest) == Limits(32 << 20, 0.5)
+    for request, rule in (
+        (SpawnRequest(argv=["true"], memory_bytes=(64 << 20) + 1), "memory_max"),
+        (SpawnRequest(argv=["true"], cpus=1.6), "cpus_max"),
+    ):
+        with pytest.raises(ApiError) as error:
+            limits(bound, request)
+        assert error.value.details["rule"] == f"policy.{rule}"
+
+
+@pytest.mark.parametrize(
+    "limit", [Limits(memory_bytes=1000), Limits(cpus=0.0001), Limits(cpus=float("nan"))], ids=str
+)
+def test_a_limit_that_nobody_could_hold_is_invalid(limit: Limits) -> None:
+    with pytest.raises(ApiError) as error:
+        limits(Policy(), SpawnRequest(argv=["true"], memory_bytes=limit.memory_bytes, cpus=limit.cpus))
+    assert error.value.code is Code.INVALID
+
+
+def test_cpus_are_refused_where_nothing_can_limit_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS: rather refused than silently ignored, by whomever they were asked for."""
+    monkeypatch.setattr("spawners.limits.WHY_NO_CPUS", "processor time cannot be limited on this system")
+    with pytest.raises(ApiError) as asked:
+        limits(Policy(), SpawnRequest(argv=["true"], cpus=1.0))
+    assert asked.value.code is Code.INVALID
+    with pytest.raises(ApiError) as given:
+        limits(Policy(cpus_max=2.0), REQUEST)
+    assert given.value.details["rule"] == "policy.cpus_max"
