@@ -31,7 +31,6 @@ import signal
 import sys
 import time
 
-
 HELD = []
 
 
