@@ -69,6 +69,7 @@ LEFTOVER_S = 0.5  # between asking and killing what the program left behind
 DRAIN_S = 2.0  # for output still in flight, or held open from outside the tree, after the tree is empty
 DRAIN_READS = 64  # four times the largest pipe a normal user can make
 PASS_S = 0.02  # between two kill passes
+AT_GATE_MS = 2  # a daemon that has nothing to arrange answers sooner
 FORK_PAUSE_MS = 50  # after a fork that came to nothing
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 WARM_UP = 20  # calls; CPython 3.11 specializes a function at its eighth, later ones sooner
@@ -1183,6 +1184,7 @@ class Keeper:
             try:
                 self.pid = execute(self.spec, stdio)
             finally:
+                make_way()
                 release(cpus)
                 for fd in set(stdio) if isinstance(stdio, list) else ():
                     posix.close(fd)
@@ -1234,7 +1236,9 @@ class Keeper:
         for fd in (self.birth.socket.fileno(), self.wake_fd):
             poll.register(fd, select.POLLIN)
         while not self.terminated:
-            poll.poll()
+            if not poll.poll(AT_GATE_MS):
+                make_way()
+                poll.poll()
             drain(self.wake_fd)
             try:
                 data = self.birth.socket.recv(READ_SIZE)
@@ -2218,8 +2222,7 @@ def wait_to_be_born(server: "_socket.socket", notify: int, zygote_pid: int) -> N
         if not data:
             posix._exit(0)
         prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
-        posix.write(notify, b"!")
-        posix.close(notify)
+        TAKEN.append(notify)
         server.close()
         request = loads(data)
         lock_fd, control_fd, log_fd = handed
@@ -2232,7 +2235,22 @@ def wait_to_be_born(server: "_socket.socket", notify: int, zygote_pid: int) -> N
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
+        make_way()
         posix._exit(code)
+
+
+TAKEN: "list[int]" = []  # in a forked keeper: where it tells its zygote to fork the next
+
+
+def make_way() -> None:
+    """Let the next keeper be forked: on a small machine that would slow down the start of this one."""
+    while TAKEN:
+        notify = TAKEN.pop()
+        try:
+            posix.write(notify, b"!")
+        except OSError:
+            pass  # the zygote is gone
+        posix.close(notify)
 
 
 def rehearse() -> None:
