@@ -128,7 +128,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path: Path) -> None:
     roots = {name.partition("/")[0] for name in names}
     assert roots == {*PACKAGES, f"musterd-{project()['version']}.dist-info"}
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
-    assert "spawners/keeper.py" in names
+    assert "spawners/keeper/program.py" in names
     assert {"relay/store/migrations/env.py", "relay/store/migrations/versions/0001_first.py"} <= names
     assert any(name.endswith("licenses/packaging/LICENSE") for name in names)
     assert not any("__pycache__" in name or "/tests/" in name for name in names)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from spawners.screen.html import ansi, html
-
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.daemon.supervise import Supervisor
@@ -14,6 +12,7 @@ from relay.wire.terminal import ScreenFormat, ScreenQuery, ScreenResult
 from spawners.errors import NoTerminal
 from spawners.launch import SessionRef
 from spawners.screen.base import Screen
+from spawners.screen.html import ansi, html
 from spawners.watch import Look, Watches, look_at
 
 __all__ = ["screen"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spawners import keeper
 from spawners.emulation import Emulation
+from spawners.keeper import keys, modes, protocol, spool, terminal
 from spawners.launch import Size
 from spawners.screen.engines import open_screen
 from spawners.screen.unfinished import LONGEST, unfinished
@@ -25,12 +25,12 @@ class Files:
     def __init__(self, folder: Path, size: Size | None = None, limit: int = 64 << 20) -> None:
         size = size or Size()
         self.directory = str(folder)
-        self.terminal = keeper.Terminal(self.directory, {"rows": size.rows, "columns": size.columns})
-        self.spool = keeper.Spool(self.directory, limit, GIB)
+        self.terminal = terminal.Terminal(self.directory, {"rows": size.rows, "columns": size.columns})
+        self.spool = spool.Spool(self.directory, limit, GIB)
         self.spool.before_delete = self.terminal.before_delete
 
     def write(self, data: bytes) -> None:
-        self.spool.append(keeper.PTY, data)
+        self.spool.append(protocol.PTY, data)
 
     def resize(self, size: Size) -> None:
         self.terminal.resize(size.rows, size.columns, self.spool.end)
@@ -188,7 +188,7 @@ def test_a_sequence_or_character_that_rotation_cuts_stays_whole(unit: bytes) -> 
     truth = open_screen(Size())
     truth.feed(unit + b"after")
     for cut in range(1, len(unit)):
-        scan, behind, before = keeper.ModeScan(), open_screen(Size()), open_screen(Size())
+        scan, behind, before = modes.ModeScan(), open_screen(Size()), open_screen(Size())
         scan.scan(unit[:cut])
         behind.feed(scan.prelude() + unit[cut:] + b"after")
         assert truth.text()[0].endswith(behind.text()[0])
@@ -249,16 +249,16 @@ def test_what_is_unfinished_is_found_by_both_who_need_it(unit: bytes) -> None:
         begun = unfinished(data)
         if unit[:1] == b"\x1b":
             assert begun == unit[:cut], cut
-            assert keeper.whole_bytes(data) == len(data) - cut
+            assert keys.whole_bytes(data) == len(data) - cut
         else:
-            assert begun == keeper.part_of_character(data)
+            assert begun == keys.part_of_character(data)
             assert (data[: len(data) - len(begun)]).decode()
             assert (begun == b"") == (cut in (2, 5))
     assert unfinished(b"text" + unit) == b""
-    assert keeper.whole_bytes(b"text" + unit) == len(b"text" + unit)
+    assert keys.whole_bytes(b"text" + unit) == len(b"text" + unit)
 
 
 def test_a_string_without_an_end_is_given_up() -> None:
     for data in (b"\x1b]52;c;" + b"A" * 3 * LONGEST, b"\x1bPq" + b"?" * 3 * LONGEST):
         assert unfinished(data) == b""
-        assert keeper.whole_bytes(data) == len(data)
+        assert keys.whole_bytes(data) == len(data)

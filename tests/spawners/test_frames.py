@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from spawners import frames, keeper
+from spawners import frames
 from spawners.frames import (
     MAX_PAYLOAD,
     Decoder,
@@ -18,6 +18,8 @@ from spawners.frames import (
     encode,
     encode_json,
 )
+from spawners.keeper import connection, files
+from spawners.keeper import protocol as keeper
 
 
 def test_frames_survive_any_cut_of_the_byte_stream() -> None:
@@ -60,13 +62,13 @@ def test_the_keepers_copy_agrees() -> None:
 def test_the_keeper_cuts_the_same_frames() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        connection = keeper.Connection(theirs)  # type: ignore[arg-type]
+        reader = connection.Connection(theirs)  # type: ignore[arg-type]
         stream = encode_json(Kind.SIGNAL, {"id": 2, "number": 9}) + frames.encode_offset(Kind.HOLD, 77)
-        found = [f for at in range(0, len(stream), 3) for f in connection.frames(stream[at : at + 3])]
+        found = [f for at in range(0, len(stream), 3) for f in reader.frames(stream[at : at + 3])]
     assert [kind for kind, _ in found] == [Kind.SIGNAL, Kind.HOLD]
     assert found[1][1] == (77).to_bytes(8, "big")
     with pytest.raises(ValueError, match="long"):
-        connection.frames(b"\xff" * 5)
+        reader.frames(b"\xff" * 5)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_the_keeper_cuts_the_same_frames() -> None:
     [{"a": [1, "x", None, True, False, {}], "é": '\udcff"\\\n\0€', "n": -(2**62)}, [], {}, "x", 0],
 )
 def test_the_keepers_json_is_json(value: object) -> None:
-    assert json.loads(keeper.dumps(value)) == value
-    assert keeper.loads(json.dumps(value).encode()) == value
+    assert json.loads(files.dumps(value)) == value
+    assert files.loads(json.dumps(value).encode()) == value
     with pytest.raises(ValueError, match="JSON"):
-        keeper.loads(b"")
+        files.loads(b"")

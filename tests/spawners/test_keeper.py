@@ -16,16 +16,16 @@ from pathlib import Path
 import pytest
 from muster_processes import agent_argv, is_running, until
 
-from spawners import frames
+from spawners import frames, keeper_program
 from spawners.births import Keepers
 from spawners.client import KeeperSpawner
 from spawners.errors import SpawnFailed
 from spawners.frames import Decoder, Kind
+from spawners.keeper_program import compiled_keeper
 from spawners.keeper_session import KeeperSession
 from spawners.launch import Chunk, Gap, Launch, SessionRef, Size, Stdin
 
 Scripted = Callable[..., Launch]
-SOURCE = Path(frames.__file__).with_name("keeper.py")
 
 
 def child_json(ref: SessionRef) -> dict[str, object]:
@@ -102,19 +102,26 @@ async def test_a_program_that_closed_its_ends_does_not_keep_the_keeper_busy(
     )
 
 
-def test_the_keeper_imports_nothing_written_in_python() -> None:
+def test_the_keeper_imports_nothing_written_in_python(tmp_path: Path) -> None:
     """Each module of the library that is not C costs every keeper time and memory."""
     code = (
-        "import sys; before = set(sys.modules); sys.argv = ['keeper']; import runpy;"
-        f"exec(compile(open({str(SOURCE)!r}).read(), 'keeper.py', 'exec'), {{'__name__': 'keeper'}});"
-        "print([n for n in set(sys.modules) - before if getattr(sys.modules[n], '__file__', '') and"
-        " sys.modules[n].__file__.endswith('.py')])"
-    ).replace(" import runpy;", "")
+        "import marshal, sys; before = set(sys.modules); sys.argv = ['keeper']\n"
+        f"bundle = marshal.loads(open({compiled_keeper(str(tmp_path))!r}, 'rb').read()[16:])\n"
+        "try: exec(bundle)\n"
+        "except IndexError: pass  # it was not told what to keep\n"
+        "print([n for n in set(sys.modules) - before if (getattr(sys.modules[n], '__file__', '') or '')"
+        ".endswith('.py')], 'spawners.keeper.program' in sys.modules)"
+    )
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-E", "-c", code], capture_output=True, text=True, check=True
     )
 
-    assert told.stdout.strip() == "[]"
+    assert told.stdout.strip() == "[] True"
+
+
+def test_every_module_of_the_keeper_is_in_its_bundle() -> None:
+    there = {path.stem for path in Path(keeper_program.__file__).with_name("keeper").glob("*.py")}
+    assert there - {"__init__", "__main__"} == set(keeper_program.MODULES)
 
 
 # ---- patience
@@ -420,7 +427,7 @@ async def test_out_of_memory_is_told_from_a_plain_kill_by_the_kernels_own_word(
 def test_the_counter_of_a_cgroup_of_its_own_is_evidence_where_the_kernel_log_is_silent(cgroup: Path) -> None:
     code = (
         "import os, sys; open(sys.argv[1] + '/cgroup.procs', 'w').write(str(os.getpid()));"
-        "from spawners import keeper; keeper.kernel_log = lambda *_: '';"
+        "from spawners.keeper import memory as keeper; keeper.kernel_log = lambda *_: '';"
         "memory = keeper.MemoryEvidence(); other = memory.verdict(1, 0);"
         "pid = os.posix_spawn(sys.argv[2], sys.argv[2:], {}); status = os.waitpid(pid, 0)[1];"
         "print([status, other, memory.verdict(pid, 0)])"

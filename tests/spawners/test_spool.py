@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spawners import keeper
+from spawners.keeper import spool as keeper
 from spawners.launch import Chunk, Gap, Stream
 from spawners.spool import Spool
 

@@ -15,9 +15,10 @@ import pytest
 from keeper_peer import Peer, keeper_of, seen, seen_until
 from muster_processes import agent_argv, is_running, until
 
-from spawners import keeper
 from spawners.client import KeeperSpawner
 from spawners.errors import SpawnFailed
+from spawners.keeper import protocol
+from spawners.keeper import terminal as keeper
 from spawners.keeper_session import KeeperSession
 from spawners.launch import Chunk, Launch, Size
 from spawners.sizes import Sizes, read_sizes
@@ -238,7 +239,7 @@ def test_the_file_of_sizes_is_bounded_and_its_followers_miss_nothing(tmp_path: P
     for number in range(2, 60_000):
         terminal.resize(1 + number % 900, 1 + number // 900, number)
         if number % 10_000 == 0:
-            told += follower.merged([Chunk(number - 1, keeper.PTY, b"x" * 3)])  # type: ignore[arg-type]
+            told += follower.merged([Chunk(number - 1, protocol.PTY, b"x" * 3)])  # type: ignore[arg-type]
             assert (tmp_path / "sizes").stat().st_size <= keeper.SIZES_KEPT * keeper.SIZES.size
             assert read_sizes(str(tmp_path))[0].offset == 0
     terminal.close_slave()
@@ -252,7 +253,7 @@ def test_the_file_of_sizes_is_bounded_and_its_followers_miss_nothing(tmp_path: P
 
 def test_a_size_that_found_no_space_does_not_shift_the_others(tmp_path: Path) -> None:
     code = (
-        "import sys, resource as r; from spawners import keeper\n"
+        "import sys, resource as r; from spawners.keeper import terminal as keeper\n"
         "made = keeper.Terminal(sys.argv[1], {'rows': 1, 'columns': 1})\n"
         "for limit, size in ((30, 2), (r.RLIM_INFINITY, 3)):\n"
         "    r.setrlimit(r.RLIMIT_FSIZE, (limit, r.RLIM_INFINITY)); made.resize(size, size, size)\n"
@@ -267,7 +268,8 @@ def test_a_size_that_found_no_space_does_not_shift_the_others(tmp_path: Path) ->
 def test_a_forked_child_gets_the_terminal_too_or_says_why_not() -> None:
     """The way of macOS, in a process of its own: pytest has threads, which do not survive a fork."""
     code = (
-        "import os, posix, sys; from spawners import keeper; master, slave = posix.openpty()\n"
+        "import os, posix, sys; from spawners.keeper import execute as keeper\n"
+        "master, slave = posix.openpty()\n"
         "def run(*argv, path=sys.executable):\n"
         "    return keeper.fork_in_terminal(path, list(argv), {}, posix.ttyname(slave))\n"
         "for wrong in ({'path': '/nonexistent'}, {'path': '/etc/passwd'}, {}):\n"

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from keeper_peer import Peer, keeper_of, seen_until
 
-from spawners import frames, keeper
+from spawners import frames
 from spawners.client import KeeperSpawner
 from spawners.frames import Kind
+from spawners.keeper import queries as keeper
+from spawners.keeper.input import MAX_ANSWERS
+from spawners.keeper.keys import CUT_BYTES
 from spawners.keeper_session import KeeperSession
 from spawners.launch import Launch, Size
 from spawners.screen.engines import open_screen
@@ -208,7 +211,7 @@ def test_every_part_of_the_search_is_bounded() -> None:
 
     assert len(found.asked) <= found.MOST
     assert sum(len(item[2]) for item in found.asked) <= found.MOST * found.KEPT
-    assert len(found.cut) <= keeper.CUT_BYTES
+    assert len(found.cut) <= CUT_BYTES
 
 
 async def test_a_storm_of_queries_nobody_reads_the_answers_of_is_bounded(
@@ -245,7 +248,7 @@ async def test_answers_that_nobody_reads_are_bounded(
     await session.type(b"end")
     read = int((await seen_until(session, b" over")).split()[-2])
 
-    assert 60_000 < read < keeper.MAX_ANSWERS + 3 * 60_000
+    assert 60_000 < read < MAX_ANSWERS + 3 * 60_000
 
 
 # ---- looking and answering at the same time
