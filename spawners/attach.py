@@ -157,20 +157,25 @@ class Attachment:
         pieces = []
         for offset, data in self._data:
             if offset == self._offset:
-                pieces.append(self._viewed.passed_on(data))
+                pieces.append(self._passed_on(data))
                 self._offset += len(data)
         self._data.clear()
         if self._end > self._offset:
             stored = self._spool.read(self._offset)
             for item in stored:
                 if isinstance(item, Chunk):
-                    pieces.append(self._viewed.passed_on(item.data))
+                    pieces.append(self._passed_on(item.data))
                 else:
                     self._fresh = True
                 self._offset = item.end
             if not stored:  # it was never stored (full disk), or is gone already
                 self._offset, self._fresh = self._end, True
         return pieces
+
+    def _passed_on(self, data: bytes) -> bytes:
+        passed = self._viewed.passed_on(data)
+        self._fresh = self._fresh or self._viewed.uncovered
+        return passed
 
     async def _see_exit(self) -> None:
         with contextlib.suppress(TimeoutError):

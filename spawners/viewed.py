@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from spawners.emulation import Emulation
 from spawners.launch import Size
@@ -17,6 +18,9 @@ INLINE = 1024 * 1024
 FRAME_S = 1 / 30
 """Between two paintings for a viewer of another size, who cannot be given the bytes themselves."""
 
+_LEAVING = re.compile(rb"\x1b\[\?(?:\d+;)*(?:1049|1047|47)(?:;\d+)*l")
+"""The alternate screen is left: what is behind it was in no painting so far."""
+
 
 class Viewed:
     """The bytes for one viewer's terminal, out of an emulation that runs only when it is needed."""
@@ -27,10 +31,15 @@ class Viewed:
         self._filter = QueryFilter()
         self._painter = Painter(view)
         self._painted_at = 0.0
+        self._covered = False  # whether the last painting was of the alternate screen
+        self.uncovered = False
+        """Whether the program has shown its other screen again, which this viewer has never been given."""
 
     def passed_on(self, data: bytes) -> bytes:
         """The program's next bytes without its queries, for a viewer of the terminal's own size."""
-        return self._filter.feed(data)
+        passed = self._filter.feed(data)
+        self.uncovered = self._covered and _LEAVING.search(passed) is not None
+        return passed
 
     async def whole(self, view: Size, size: Size) -> tuple[bytes, int]:
         """The present screen of a terminal of `size`, and the offset of the output that it stands for.
@@ -40,6 +49,7 @@ class Viewed:
         async with self._lock:
             await self._catch_up()
             self._painter = Painter(view)
+            self._covered, self.uncovered = self._emulation.screen.modes.alternate, False
             if view != size:
                 return self._painter.update(self._emulation.screen), self._emulation.offset
             self._filter = QueryFilter()

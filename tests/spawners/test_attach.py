@@ -81,6 +81,22 @@ async def test_there_is_no_seam_wherever_somebody_attaches(
         await eye.attachment.close()
 
 
+async def test_a_viewer_who_came_in_front_of_the_other_screen_sees_it_when_it_is_shown_again(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
+    shown, hidden = b"\x1b[?1049h\x1b[2J\x1b[HON TOP".hex(), b"\x1b[?25h\x1b[?1049l".hex()
+    steps = ("print:BELOW", f"raw:{shown}", f"await:{fifo}", f"raw:{hidden}", "print:over", "sleep")
+    session = await spawner.spawn(scripted(*steps, size=Size()))
+    await seen_until(session, b"ON TOP")
+    eye = await Eye.open(session)
+    await eye.see()
+    await asyncio.to_thread(fifo.write_text, "go")
+    await eye.see_until("over")
+    await eye.see_until("BELOW")
+    assert_same(eye.screen, await true_screen(session))
+    await eye.attachment.close()
+
+
 async def look_end(session: KeeperSession) -> int:
     watches = Watches()
     offset = (await watches.look(session)).offset
