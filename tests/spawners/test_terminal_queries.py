@@ -223,7 +223,8 @@ async def test_a_storm_of_queries_nobody_reads_the_answers_of_is_bounded(
     before = int(statm.read_text().split()[1])
     await session.resize(Size(25, 80))
     await seen_until(session, b"done")
-    assert (await session.terminal()).unread > 0
+    while not (await session.terminal()).unread:
+        pass  # the answers come when it is certain that nobody else gives them
 
     assert (int(statm.read_text().split()[1]) - before) * os.sysconf("SC_PAGE_SIZE") < 16 << 20
 
