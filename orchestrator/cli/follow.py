@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orchestrator.cli.output import say
 from orchestrator.cli.target import Server
@@ -42,21 +42,31 @@ class _Outage:
             say(f"{error}; still trying, ^C gives up")
         self._server.come_back()
 
-    def over(self) -> None:
+    def answered(self) -> None:
+        """A call was answered. Whether the answer will be whole is still to be seen."""
         if self._said:
             say(f"{self._server.name} answers again")
-        self._failures, self._said = 0, False
+        self._said = False
+
+    def over(self) -> None:
+        self.answered()
+        self._failures = 0
         self._server.settled()
 
 
-def read(server: Server, agent_id: str, query: OutputQuery) -> Iterator[Frame]:
+def read(
+    server: Server, agent_id: str, query: OutputQuery, answered: Callable[[], None] | None = None
+) -> Iterator[Frame]:
     """Return the frames of one request, up to and with the one that says that there is no more.
 
-    Raises `Unreachable` if the stream broke off before that, whatever the reason.
+    `answered` is called once the request is, which may be long before the first frame. Raises
+    `Unreachable` if the stream broke off before the last one, whatever the reason.
     """
     decoder = FrameDecoder()
     options = {"path": {"id": agent_id}, "query": query, "accept": MEDIA_TYPE, "read_timeout_s": QUIET_S}
     with server.client.stream(READ_OUTPUT, **options) as response:  # type: ignore[arg-type]
+        if answered is not None:
+            answered()
         for piece in response.iter_raw():
             for frame in decoder.feed(piece):
                 yield frame
@@ -75,7 +85,8 @@ def follow(server: Server, agent_id: str, offset: int = 0, *, timed: bool = Fals
     outage = _Outage(server)
     while True:
         try:
-            for frame in read(server, agent_id, OutputQuery(offset=offset, follow=True, timed=timed)):
+            query = OutputQuery(offset=offset, follow=True, timed=timed)
+            for frame in read(server, agent_id, query, outage.answered):
                 outage.over()
                 if frame.kind is Kind.END and server.call(GET_AGENT, path={"id": agent_id}).ended:
                     yield from _rest(server, agent_id, OutputQuery(offset=offset, timed=timed))
