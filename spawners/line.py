@@ -201,7 +201,8 @@ class Line(asyncio.Protocol):
         self._answers[number] = future
         self._transport.write(frame)
         try:
-            return await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):  # `wait_for` can lose a cancellation (Python 3.11)
+                return await future
         finally:
             self._answers.pop(number, None)
 

@@ -128,7 +128,8 @@ class _Turn:
         lock = _turns.setdefault(self._session, asyncio.Lock())
         if lock.locked():
             try:
-                await asyncio.wait_for(lock.acquire(), max(0.0, self._left_s))
+                async with asyncio.timeout(max(0.0, self._left_s)):
+                    await lock.acquire()
             except TimeoutError:
                 raise ApiError(Code.BUSY, "another message is still being typed; nothing was typed") from None
         else:

@@ -260,6 +260,16 @@ def test_detaching_leaves_it_running_and_coming_back_shows_its_screen(
     assert attach(shell).cells() == shown
 
 
+def test_detaching_at_once_needs_no_second_attempt(shell: str, host: Host, tmux: Tmux) -> None:
+    variables = [f"{name}={value}" for name, value in environment(host.directory).items()]
+    pane = tmux.pane(["env", "-i", *variables, "TERM=xterm-256color", *MUSTER, "attach", shell])
+    pane.sees("attached to")  # the hint stands there until a key is typed
+
+    pane.paste(b"\x1dd")
+
+    assert pane.ends() == 0
+
+
 def test_the_detach_keys_can_be_chosen_and_the_first_is_sent_by_typing_it_twice(
     start: Callable[..., str], attach: Callable[..., Pane]
 ) -> None:

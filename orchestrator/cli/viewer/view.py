@@ -19,6 +19,8 @@ __all__ = ["Signalled", "view"]
 
 HINT_S = 0.8
 """How long the hint is shown unless a key is typed: enough to read `ctrl-] d detaches`."""
+CLOSE_S = 2.0
+"""For a keeper or relay to take leave of; then it is left without."""
 PIECE = 64 * 1024
 UNTYPED = 16 * 1024 * 1024
 """Bytes that wait for a program that does not read. What is typed beyond is dropped, with a bell."""
@@ -54,7 +56,8 @@ async def view(terminal: Terminal, source: Source, *, keys: bytes, read_only: bo
     finally:
         terminal.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(source.close(), 2.0)
+            async with asyncio.timeout(CLOSE_S):
+                await source.close()
 
 
 class _View:
@@ -107,7 +110,8 @@ class _View:
     async def _show(self, hint: str) -> bool:
         await self._terminal.write(hint.encode("utf-8", "replace"))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first_key.wait(), HINT_S)
+            async with asyncio.timeout(HINT_S):  # `wait_for` may miss that a first key detaches (Python 3.11)
+                await self._first_key.wait()
         async for item in self._source:
             if isinstance(item, bytes):
                 await self._terminal.show(item)
