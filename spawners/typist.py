@@ -113,7 +113,10 @@ class Typist:
         partly = await self._type(data, deadline)
         if partly is not None:
             return partly
-        now, shown, unread = await self._placed(text, before, deadline)
+        try:
+            now, shown, unread = await self._placed(text, before, deadline)
+        except SessionEnded:
+            return self._delivery(Became.UNKNOWN, f"{self._name} ended before Enter was pressed")
         if unread:
             return self._delivery(
                 Became.UNKNOWN, f"{self._name} has not read {unread} bytes of it; Enter was not pressed"

@@ -8,6 +8,7 @@ it, a long one as its length and CRC), and a paste of many lines as `[Pasted tex
     swallow       ignores the first Enter                deaf        never reads
     blind         never shows what was typed             busy        says that it is busy from the start
     works         says that it is busy after a message   ends        exits after a message
+    quits         exits as soon as it has a text
     menu          asks for an approval from the start    menu-after  asks for one as soon as it has a text
     runs          runs a message silently, line editor on, as a shell does
     keys          shows all input as hex, submits none   application cursor keys in application mode
@@ -86,6 +87,8 @@ def take(text):
             submit()
         else:
             typed += piece.replace("\r", "\n")
+    if "quits" in words and typed:
+        raise SystemExit(0)
     if "menu-after" in words and typed:
         asking = True
 

@@ -146,6 +146,14 @@ async def test_a_program_that_ends_after_it_has_taken_it(interface: Interface) -
         assert sent.became is Became.SUBMITTED
 
 
+async def test_a_program_that_ends_over_the_text_leaves_it_unknown(interface: Interface) -> None:
+    async with interface("quits") as keyboard:
+        sent = await send(keyboard, "bye")
+
+        assert (sent.became, sent.bytes) == (Became.UNKNOWN, 3)
+        assert "ended before Enter" in sent.evidence
+
+
 async def test_a_shell_that_runs_a_silent_command_has_taken_it(interface: Interface) -> None:
     async with interface("paste", "runs") as keyboard:
         sent = await send(keyboard, "sleep 1000")
