@@ -271,4 +271,5 @@ async def _reach(directory: str) -> tuple[Line, dict[str, Any]]:
     except (OSError, LineLost, TimeoutError) as error:
         if files.exit() is not None:
             raise SessionEnded("the program has ended") from error
-        raise SpawnerError(f"the agent's keeper does not answer: {error or 'no word from it'}") from error
+        why = str(error) or "no word from it"
+        raise SpawnerError(f"the agent's keeper does not answer: {why}") from error

@@ -93,7 +93,7 @@ def _result(endpoint: Endpoint[Res], response: httpx.Response) -> Res:
 
 
 def _unreachable(target: str, error: Exception) -> Unreachable:
-    return Unreachable(f"cannot reach {target}: {error or type(error).__name__}")
+    return Unreachable(f"cannot reach {target}: {str(error) or type(error).__name__}")
 
 
 class Client:

@@ -119,7 +119,7 @@ class SocketClient:
             check_answer(address, answer.status_code, protocol, body)
             raise Unreachable(f"{self.target} answered {answer.status_code} and opened no socket") from None
         except (OSError, TimeoutError, ValueError, WebSocketException) as error:
-            raise Unreachable(f"cannot reach {self.target}: {error or type(error).__name__}") from error
+            raise Unreachable(f"cannot reach {self.target}: {str(error) or type(error).__name__}") from error
 
     async def _open(self, address: str) -> ClientConnection:
         if self._socket is not None:
