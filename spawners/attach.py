@@ -267,7 +267,12 @@ async def _reach(directory: str) -> tuple[Line, dict[str, Any]]:
         raise SessionEnded("the program has ended")
     try:
         line = await dial(spec["socket"])
-        return line, await asyncio.wait_for(line.hello, HELLO_S)
+        try:
+            async with asyncio.timeout(HELLO_S):
+                return line, await line.hello
+        except BaseException:
+            line.close()
+            raise
     except (OSError, LineLost, TimeoutError) as error:
         if files.exit() is not None:
             raise SessionEnded("the program has ended") from error

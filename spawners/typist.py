@@ -156,7 +156,7 @@ class Typist:
                 return self._delivery(Became.UNKNOWN, words)
             if data == b"\x1b" and number < len(pressed):
                 await asyncio.sleep(ESCAPE_S)
-        return self._delivery(Became.TYPED, f"{self._name} has read all {len(keys)} keys")
+        return self._delivery(Became.TYPED, f"{self._name} has read the key{'s' * (len(keys) > 1)}")
 
     async def _line(self, data: bytes, submit: bool, deadline: float) -> Delivery:
         """Type into a terminal whose line editor is on, as for a shell script that reads an answer."""

@@ -13,15 +13,13 @@ from spawners.launch import SessionRef, Size
 from spawners.screen.base import Screen
 from spawners.screen.engines import engine_name, open_screen
 from spawners.session import Session
+from spawners.shared_emulation import SharedEmulation
 from spawners.sizes import read_sizes
 
 __all__ = ["Look", "Watches", "look_at"]
 
 FORGET_S = 30.0
 """An emulated screen takes about a megabyte and is made again in milliseconds."""
-
-INLINE = 1024 * 1024
-"""Bytes that are emulated on the event loop (5 ms); more goes to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +49,15 @@ def _load_engine() -> None:
 
 
 class _Watch:
-    """One agent's emulation, its lock, and when it is to be forgotten."""
+    """One agent's emulation, and when it is to be forgotten."""
 
     def __init__(self, directory: str) -> None:
-        self.emulation = Emulation(directory)
-        self.lock = asyncio.Lock()
+        self.emulation = SharedEmulation(directory)
         self.forget: asyncio.TimerHandle | None = None
 
     async def follow(self) -> Look:
-        async with self.lock:
-            if self.emulation.behind > INLINE:
-                await asyncio.to_thread(self.emulation.catch_up)
-            else:
-                self.emulation.catch_up()
-            return Look(self.emulation.screen, self.emulation.offset, engine_name())
-
-    async def replies(self, first: int, upto: int) -> bytes:
-        async with self.lock:
-            if self.emulation.behind > INLINE:
-                return await asyncio.to_thread(self.emulation.replies, first, upto)
-            return self.emulation.replies(first, upto)
+        async with self.emulation.caught_up() as emulation:
+            return Look(emulation.screen, emulation.offset, engine_name())
 
 
 class Watches:
@@ -120,7 +107,7 @@ class Watches:
         """Answer what the agent asks its terminal (cursor position, colours …) from now on."""
 
         async def answers(first: int, upto: int) -> bytes:
-            return await self._of(session.ref).replies(first, upto)
+            return await self._of(session.ref).emulation.replies(first, upto)
 
         # The first emulator of a process takes half a second to load, half of the patience of a keeper.
         asyncio.get_running_loop().run_in_executor(None, _load_engine)

@@ -25,15 +25,33 @@ RelayOpt = Annotated[
     bool, typer.Option("-r", "--relay-wide", help="Ask the relay, about all hosts, instead of this host.")
 ]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print the wire JSON.")]
+
+
+def _names(value: str | list[str]) -> str | list[str]:
+    """An empty name is that of a shell variable without a value; no agent is called like a folder."""
+    for name in [value] if isinstance(value, str) else value:
+        if not name.strip() or name in (".", ".."):
+            raise typer.BadParameter(f"{name!r} names no agent: give an id, the start of one, or a label")
+    return value
+
+
 AgentArg = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="An id, a unique prefix of one, or a label.", autocompletion=complete_agents
+        metavar="ID",
+        help="An id, a unique prefix of one, or a label.",
+        autocompletion=complete_agents,
+        callback=_names,
     ),
 ]
 AgentsArg = Annotated[
     list[str],
-    typer.Argument(metavar="ID...", help="Ids, unique prefixes, or labels.", autocompletion=complete_agents),
+    typer.Argument(
+        metavar="ID...",
+        help="Ids, unique prefixes, or labels.",
+        autocompletion=complete_agents,
+        callback=_names,
+    ),
 ]
 
 

@@ -58,7 +58,8 @@ async def _last(session: Session | None, *, follow: bool) -> Kind:
     if not follow:
         return Kind.PAUSE
     try:
-        await asyncio.wait_for(session.wait(), EXIT_S)
+        async with asyncio.timeout(EXIT_S):
+            await session.wait()
     except SessionLost:
         return Kind.END
     except TimeoutError:

@@ -202,7 +202,7 @@ async def test_keys_go_in_one_after_the_other(interface: Interface) -> None:
     async with interface("keys", until="ready") as keyboard:
         sent = await keyboard.typist.press(["C-a", "Up", "Esc", "x", "é"], 20)
 
-        assert (sent.became, sent.evidence) == (Became.TYPED, "it has read all 5 keys")
+        assert (sent.became, sent.evidence) == (Became.TYPED, "it has read the keys")
         screen = await keyboard.shows("c3 a9")
         read = screen.splitlines()[1:]
         assert " ".join(read).split() == ["01", "1b", "5b", "41", "1b", "78", "c3", "a9"]

@@ -136,3 +136,12 @@ def test_the_embedded_relays_token_stays_on_this_machine(muster: Muster, relay: 
     muster.variables["MUSTER_TOKEN"] = "mst_given"
     assert muster("ps", "-r").code == 0
     assert relay.tokens[-1] == "mst_given"
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", ".."])
+def test_what_can_be_no_agent_is_a_wrong_use(muster: Muster, name: str) -> None:
+    """An empty shell variable, say: as a path of the API it would be another call."""
+    for command in (("show", name), ("stop", "ag-1", name), ("attach", name)):
+        said = muster(*command)
+        assert said.code == 2
+        assert "names no agent" in said.err
