@@ -19,7 +19,6 @@ __all__ = ["compiled_keeper", "start_program"]
 _ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", failpoint.VARIABLE)
 """All a keeper inherits: what its Python needs to start. Above all not the mark of another agent."""
 
-
 MODULES = (
     *("system", "files", "protocol", "processes", "memory", "spool", "connection", "keys", "modes"),
     *("queries", "terminal", "execute", "state", "wire", "output", "input", "viewers", "answers"),

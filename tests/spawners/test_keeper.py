@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,6 +118,19 @@ def test_the_keeper_imports_nothing_written_in_python(tmp_path: Path) -> None:
     )
 
     assert told.stdout.strip() == "[] True"
+
+
+@pytest.mark.needs("linux")
+async def test_where_no_bundle_can_be_written_the_keeper_runs_from_its_source(
+    scripted: Scripted,
+) -> None:
+    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
+    made = KeeperSpawner(f"{folder}/a", f"{folder}/s", "/proc/self")  # not even root makes a file there
+    session = await made.spawn(scripted("print:up", "exit:3"))
+    assert (await session.wait()).code == 3
+    assert compiled_keeper("/proc/self").endswith("/spawners/keeper/__main__.py")
+    await session.detach()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_every_module_of_the_keeper_is_in_its_bundle() -> None:
