@@ -36,6 +36,7 @@ def run_checks(home: Home) -> Iterator[HealthCheck]:
     yield _state(home)
     yield _space(home)
     yield _files()
+    yield _emulator()
     yield from _linger()
     try:
         config = Config.load(home)
@@ -94,6 +95,13 @@ def _files() -> HealthCheck:
         WARN,
         f"the hard limit is {hard}, enough for {hard // 4} agents; raise nofile in /etc/security/limits.conf",
     )
+
+
+def _emulator() -> HealthCheck:
+    from spawners.screen.engines import engine_name, engine_note
+
+    note = engine_note()
+    return _check("emulator", WARN if note else OK, note or f"terminals are emulated by {engine_name()}")
 
 
 def _linger() -> Iterator[HealthCheck]:

@@ -40,7 +40,6 @@ __all__ = [
     "SendRequest",
     "SendResult",
     "Sized",
-    "TerminalSize",
 ]
 
 MAX_ATTACH_MESSAGE = 256 * 1024
@@ -48,13 +47,6 @@ MAX_ATTACH_MESSAGE = 256 * 1024
 
 TRY_AGAIN = frozenset({Code.HOST_OFFLINE, Code.UNAVAILABLE, Code.TIMEOUT, Code.RATE_LIMITED})
 """Codes of refusals that end by themselves."""
-
-
-class TerminalSize(Wire, frozen=True, kw_only=True):
-    """In character cells, each from 1 to 1000."""
-
-    rows: int
-    columns: int
 
 
 class ResizeRequest(Wire, frozen=True, kw_only=True):
