@@ -19,11 +19,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from orchestrator.sections import Host, Keep, Keeper, Log, Policy, Relay, Section, Spool, Terminal
+from orchestrator.sections import Approvals, Host, Keep, Keeper, Log, Policy, Relay, Section, Spool, Terminal
 from relay.wire.home import Home
 
 __all__ = [
     "KEYS",
+    "Approvals",
     "Config",
     "ConfigError",
     "Host",
@@ -53,6 +54,7 @@ class Config(Section, frozen=True, kw_only=True):
     relay: Relay = Relay()
     host: Host = Host()
     policy: Policy = Policy()
+    approvals: Approvals = Approvals()
     keep: Keep = Keep()
     spool: Spool = Spool()
     terminal: Terminal = Terminal()

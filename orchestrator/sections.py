@@ -10,7 +10,7 @@ from msgspec import Meta
 from orchestrator.detach_keys import PATTERN as KEYS_PATTERN
 from orchestrator.terminal_size import PATTERN as SIZE_PATTERN
 
-__all__ = ["Host", "Keep", "Keeper", "Log", "Policy", "Relay", "Section", "Spool", "Terminal"]
+__all__ = ["Approvals", "Host", "Keep", "Keeper", "Log", "Policy", "Relay", "Section", "Spool", "Terminal"]
 
 Approval = Literal["read-only", "guarded", "open"]
 Natural = Annotated[int, Meta(ge=0)]
@@ -83,6 +83,18 @@ class Policy(Section, frozen=True, kw_only=True):
     remote_spawns: Annotated[
         Literal["allow", "deny"], Meta(description="whether spawns that come through the relay are taken")
     ] = "allow"
+
+
+class Approvals(Section, frozen=True, kw_only=True):
+    """What becomes of what an agent asks, where its spawn does not say."""
+
+    ask: Annotated[
+        bool,
+        Meta(description="whether what an agent asks waits for `muster approve`; else it is denied at once"),
+    ] = True
+    timeout: Annotated[
+        Natural, Meta(description="seconds until what nobody has answered is denied; 0: never")
+    ] = 600
 
 
 class Keep(Section, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ __all__ = [
     "decode_sized",
     "encode",
     "encode_answer",
+    "encode_give",
     "encode_input",
     "encode_json",
     "encode_keys",
@@ -49,6 +50,7 @@ _HEADER = struct.Struct("!IB")
 _INPUT = struct.Struct("!I")
 _OFFSET = struct.Struct("!Q")
 _GREW = struct.Struct("!QB")
+_GIVE = struct.Struct("!IQ")
 _KEYS = struct.Struct("!IB")
 _ASKED = struct.Struct("!QQ")
 _SIZED = struct.Struct("!QHH")
@@ -80,6 +82,7 @@ class Kind(enum.IntEnum):
     WAIT = 40  # u64 offset → one GREW as soon as the output reaches beyond it or has ended
     COLLECTED = 41  # JSON {id}: the exit record that could not be written is known; the keeper may leave
     GO = 42  # JSON {cpus}: the answer to BORN; to how many CPUs the program is to be confined, or null
+    GIVE = 43  # u32 id, u64 offset, bytes: as INPUT; of what was given before nothing is given again
     RESIZE = 48  # JSON {id, rows, columns} → DONE {rows, columns}: of a viewer's terminal, or the agent's
     ATTACH = 49  # JSON {id, name, rows, columns, readOnly} → DONE {rows, columns, spoolEnd}
     TYPE = 50  # u32 id, u8 1 = automatic, bytes → DONE {written, unread}
@@ -113,6 +116,13 @@ def encode_input(request: int, data: bytes) -> bytes:
     if len(data) > MAX_INPUT:
         raise FrameError(f"input of {len(data)} bytes in one frame; the limit is {MAX_INPUT}")
     return encode(Kind.INPUT, _INPUT.pack(request) + data)
+
+
+def encode_give(request: int, offset: int, data: bytes) -> bytes:
+    """A GIVE frame; at most `MAX_INPUT` bytes of `data`."""
+    if len(data) > MAX_INPUT:
+        raise FrameError(f"input of {len(data)} bytes in one frame; the limit is {MAX_INPUT}")
+    return encode(Kind.GIVE, _GIVE.pack(request, offset) + data)
 
 
 def encode_offset(kind: Kind, offset: int) -> bytes:

@@ -33,6 +33,9 @@ from spawners.sizes import Sizes
 
 __all__ = ["KeeperSession"]
 
+GIVE_AGAIN_S = 0.2
+"""A keeper queues a megabyte for a program that does not read, and refuses more."""
+
 LEFTOVERS_S = 15.0
 """A keeper gives up killing after ten."""
 
@@ -128,6 +131,25 @@ class KeeperSession(MendedLine):
             if self._exit.done():
                 raise SessionEnded("the program has ended") from lost
             raise SessionBusy(f"the keeper went away while {written} bytes were written", written) from lost
+
+    async def give(self, offset: int, data: bytes) -> None:
+        done = 0
+        while done < len(data):
+            line = await self._reach()
+            piece = data[done : done + MAX_INPUT]
+            try:
+                await line.give(offset + done, piece)
+            except LineLost:
+                await asyncio.sleep(0)  # given again over the next line, which skips what came through
+                continue
+            except Refused as refused:
+                if refused.code == "busy":
+                    await asyncio.sleep(GIVE_AGAIN_S)
+                    continue
+                if refused.code == "gap":
+                    raise SpawnerError(str(refused)) from refused
+                raise SessionEnded(str(refused)) from refused
+            done += len(piece)
 
     async def close_stdin(self) -> None:
         await self._ask(Kind.CLOSE_STDIN)

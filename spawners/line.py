@@ -18,6 +18,7 @@ from spawners.frames import (
     decode_json,
     decode_sized,
     encode_answer,
+    encode_give,
     encode_input,
     encode_json,
     encode_keys,
@@ -171,6 +172,11 @@ class Line(asyncio.Protocol):
         """Put one piece into the program's input; returns how many bytes of it went in in time."""
         number = next(self._ids)
         return (await self._put(number, encode_input(number, data), len(data), timeout_s))[0]
+
+    async def give(self, offset: int, data: bytes) -> None:
+        """Give the program the bytes from `offset` of its input on; returns once the kernel has them."""
+        number = next(self._ids)
+        await self._ask(number, encode_give(number, offset, data), None)
 
     async def send_keys(self, data: bytes, timeout_s: float | None, *, automatic: bool) -> tuple[int, int]:
         """Put one piece into the program's terminal, of a person or not.

@@ -68,6 +68,14 @@ class Session(Protocol):
         Raises `SessionBusy` if that takes longer than `timeout_s`, and `SessionEnded`.
         """
 
+    async def give(self, offset: int, data: bytes) -> None:
+        """Put `data` into the program's input as its bytes from `offset` on, however long that takes.
+
+        Bytes that were given before, by whatever daemon, are not given again: so that one may repeat
+        all it has ever wanted to say. Not to be mixed with `write`. Raises `SessionEnded` once the
+        program does not read any more, and `SpawnerError` where bytes before `offset` were not given.
+        """
+
     async def close_stdin(self) -> None:
         """Let the program read end of file after what has been written.
 

@@ -15,7 +15,9 @@ __all__ = ["AgentRecord", "StopIntent", "new_agent_id"]
 class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
     """Written before anything is signalled, so that a new daemon goes on with a stop it finds.
 
-    `oom` is the evidence where the agent is stopped because it has used more memory than it may.
+    `oom` is the evidence where the agent is stopped because it has used more memory than it may, `limit`
+    the limit it has reached, `idle` that nothing happened for too long, and `over` that its work was done
+    and its CLI did not end by itself.
     """
 
     by: str
@@ -23,6 +25,15 @@ class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float
     kill: bool = False
     oom: str = ""
+    limit: str = ""
+    idle: str = ""
+    over: str = ""
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Why it is stopped, where that decides the verdict."""
+        reasons = {"oom": self.oom, "limit": self.limit, "idle": self.idle, "over": self.over}
+        return {name: words for name, words in reasons.items() if words}
 
 
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +41,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `agent` is what the wire shows. `directory` is the session's, `caller` and the agent's
     idempotency key make a spawn unique, `token_hash` is the SHA-256 of the agent's own token.
-    `spool_pruned` says that the output was deleted to make room.
+    `spool_pruned` says that the output was deleted to make room. `approval_timeout_ms` is how long
+    what it asks waits for an answer (None: for ever).
     """
 
     agent: ManagedAgent
@@ -39,6 +51,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     token_hash: str = ""
     stop: StopIntent | None = None
     spool_pruned: bool = False
+    approval_timeout_ms: int | None = None
 
     @property
     def id(self) -> str:

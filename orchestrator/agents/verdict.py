@@ -45,8 +45,8 @@ def of_exit(
     counts only if it was what ended the program; with survivors it has not succeeded.
     """
     status, kind, message = _judge(ended, timeout_ms, provider_error)
-    if stop is not None and stop.oom and status is Status.CANCELLED:
-        status, kind, message = Status.FAILED, CauseKind.OOM, f"{_OUT_OF_MEMORY}: {stop.oom}; {_how(ended)}"
+    if stop is not None and stop.evidence and status is Status.CANCELLED:
+        status, kind, message = _stopped_for(stop, _how(ended), provider_error)
     if ended.dropped:
         message += f"; {ended.dropped} bytes of output could not be stored"
     if ended.leftovers:
@@ -82,6 +82,19 @@ def _judge(ended: Exit, timeout_ms: int | None, provider_error: str | None) -> t
         return Status.FAILED, CauseKind.EXIT, f"{how}: {provider_error}"
     status = Status.SUCCEEDED if ended.code == 0 else Status.FAILED
     return status, CauseKind.EXIT, how
+
+
+def _stopped_for(stop: StopIntent, how: str, provider_error: str | None) -> tuple[Status, CauseKind, str]:
+    """The verdict on an agent that its host stopped for a reason of its own."""
+    if stop.oom:
+        return Status.FAILED, CauseKind.OOM, f"{_OUT_OF_MEMORY}: {stop.oom}; {how}"
+    if stop.limit:
+        return Status.FAILED, CauseKind.STOPPED, f"stopped at a limit: {stop.limit}; {how}"
+    if stop.idle:
+        return Status.TIMEOUT, CauseKind.TIMEOUT, f"{stop.idle}; {how}"
+    if provider_error:
+        return Status.FAILED, CauseKind.EXIT, f"{provider_error}; {stop.over}; {how}"
+    return Status.SUCCEEDED, CauseKind.EXIT, f"its work was done; {stop.over}; {how}"
 
 
 def _how(ended: Exit) -> str:

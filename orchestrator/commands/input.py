@@ -7,9 +7,7 @@ import binascii
 import signal
 
 from orchestrator.agents.record import AgentRecord
-from orchestrator.agents.registry import Registry
-from orchestrator.commands.reach import running
-from orchestrator.daemon.supervise import Supervisor
+from orchestrator.commands.reach import Reach
 from relay.wire.agents import InputRequest, InputResult, Mode, SignalRequest
 from relay.wire.errors import ApiError, Code
 from spawners.errors import SessionBusy, SessionEnded, SessionTyping, SpawnerError
@@ -19,9 +17,7 @@ __all__ = ["send_input", "send_signal"]
 MAX_TIMEOUT_MS = 300_000
 
 
-async def send_input(
-    registry: Registry, supervisor: Supervisor, reference: str, request: InputRequest
-) -> InputResult:
+async def send_input(reach: Reach, reference: str, request: InputRequest) -> InputResult:
     """Write bytes into the agent's stdin or terminal and say how many the kernel took.
 
     In a terminal they are keys, as they are: `send` submits a message. A person who types there goes
@@ -30,7 +26,7 @@ async def send_input(
     """
     if not 0 < request.timeout_ms <= MAX_TIMEOUT_MS:
         raise ApiError(Code.INVALID, f"timeoutMs must be between 1 and {MAX_TIMEOUT_MS}")
-    record, session = running(registry, supervisor, reference)
+    record, session = reach.running(reference)
     terminal = record.agent.mode is not Mode.HEADLESS
     data = _bytes(request, b"\r" if terminal else b"\n")
     try:
@@ -82,12 +78,10 @@ def _number(given: str | int) -> int:
     return number
 
 
-async def send_signal(
-    registry: Registry, supervisor: Supervisor, reference: str, request: SignalRequest
-) -> AgentRecord:
+async def send_signal(reach: Reach, reference: str, request: SignalRequest) -> AgentRecord:
     """Send a signal to the agent's process group. Raises `ApiError` `ended` or `invalid`."""
     number = _number(request.signal)
-    record, session = running(registry, supervisor, reference)
+    record, session = reach.running(reference)
     try:
         await session.signal(number)
     except SessionEnded:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.agents.record import AgentRecord
-from orchestrator.agents.registry import Registry
-from orchestrator.commands.reach import running
-from orchestrator.daemon.supervise import Supervisor
+from orchestrator.commands.reach import Reach
 from relay.wire.errors import ApiError, Code
 from relay.wire.terminal import ResizeRequest
 from spawners.errors import NoTerminal, SessionEnded
@@ -14,9 +12,7 @@ from spawners.launch import MAX_CELLS, Size
 __all__ = ["resize"]
 
 
-async def resize(
-    registry: Registry, supervisor: Supervisor, reference: str, request: ResizeRequest
-) -> AgentRecord:
+async def resize(reach: Reach, reference: str, request: ResizeRequest) -> AgentRecord:
     """Resize the terminal; the program hears of it by SIGWINCH. Viewers that are attached win over it.
 
     Raises `ApiError`: `invalid` for an impossible size, `conflict` for an agent on pipes, `ended`.
@@ -24,7 +20,7 @@ async def resize(
     size = Size(request.rows, request.columns)
     if not size.valid:
         raise ApiError(Code.INVALID, f"a terminal has 1 to {MAX_CELLS} rows and columns")
-    record, session = running(registry, supervisor, reference)
+    record, session = reach.running(reference)
     try:
         await session.resize(size)
         state = await session.terminal()
@@ -33,4 +29,4 @@ async def resize(
     except SessionEnded:
         raise ApiError(Code.ENDED, f"agent {record.id} has just ended") from None
     shown = {"rows": state.size.rows, "columns": state.size.columns}
-    return registry.change(record.id, "agent.changed", size=shown)
+    return reach.registry.change(record.id, "agent.changed", size=shown)

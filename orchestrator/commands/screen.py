@@ -5,29 +5,26 @@ from __future__ import annotations
 import asyncio
 
 from orchestrator.agents.record import AgentRecord
-from orchestrator.agents.registry import Registry
-from orchestrator.daemon.supervise import Supervisor
+from orchestrator.commands.reach import Reach
 from relay.wire.errors import ApiError, Code
 from relay.wire.terminal import ScreenFormat, ScreenQuery, ScreenResult
 from spawners.errors import NoTerminal
 from spawners.launch import SessionRef
 from spawners.screen.base import Screen
 from spawners.screen.html import ansi, html
-from spawners.watch import Look, Watches, look_at
+from spawners.watch import Look, look_at
 
 __all__ = ["screen"]
 
 
-async def screen(
-    registry: Registry, supervisor: Supervisor, watches: Watches, reference: str, query: ScreenQuery
-) -> ScreenResult:
+async def screen(reach: Reach, reference: str, query: ScreenQuery) -> ScreenResult:
     """Emulate the agent's terminal as far as its output goes.
 
     Raises `ApiError`: `not_found` if there is no such agent or its output was deleted, `conflict` for
     one that runs on pipes.
     """
-    record = registry.find(reference)
-    look = await _look(record, supervisor, watches)
+    record = reach.registry.find(reference)
+    look = await _look(record, reach)
     shown, cursor = look.screen, look.screen.cursor
     return ScreenResult(
         agent_id=record.id,
@@ -45,13 +42,13 @@ async def screen(
     )
 
 
-async def _look(record: AgentRecord, supervisor: Supervisor, watches: Watches) -> Look:
+async def _look(record: AgentRecord, reach: Reach) -> Look:
     if record.spool_pruned:
         raise ApiError(Code.NOT_FOUND, f"the output of {record.id} was deleted to make room (keep.spools_*)")
-    session = supervisor.live(record.id)
+    session = reach.supervisor.live(record.id)
     try:
         if session is not None:
-            return await watches.look(session)
+            return await reach.watches.look(session)
         return await asyncio.to_thread(look_at, SessionRef(record.id, record.directory))
     except NoTerminal:
         raise ApiError(

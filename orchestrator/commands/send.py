@@ -7,9 +7,7 @@ import contextlib
 import weakref
 from collections.abc import AsyncIterator
 
-from orchestrator.agents.registry import Registry
-from orchestrator.commands.reach import running
-from orchestrator.daemon.supervise import Supervisor
+from orchestrator.commands.reach import Reach
 from relay.wire.agents import Mode
 from relay.wire.errors import ApiError, Code
 from relay.wire.terminal import Receipt, SendRequest, SendResult
@@ -17,11 +15,9 @@ from spawners.errors import NoTerminal, SessionBusy, SessionEnded, SessionTyping
 from spawners.keys import UnknownKey, key_bytes
 from spawners.message import Unsendable, clean
 from spawners.providers.manifest import Activity
-from spawners.providers.registry import BUILTIN
 from spawners.screen.base import Modes
 from spawners.session import Session
 from spawners.typist import Delivery, Typist
-from spawners.watch import Watches
 
 __all__ = ["send_message"]
 
@@ -40,9 +36,7 @@ _turns: weakref.WeakKeyDictionary[Session, asyncio.Lock] = weakref.WeakKeyDictio
 """One message at a time for each terminal, whoever sends it: two would run into each other."""
 
 
-async def send_message(
-    registry: Registry, supervisor: Supervisor, watches: Watches, reference: str, request: SendRequest
-) -> SendResult:
+async def send_message(reach: Reach, reference: str, request: SendRequest) -> SendResult:
     """Type what `request` holds into the agent's terminal and say what became of it.
 
     Raises `ApiError` as long as nothing was typed: `invalid` for what cannot be typed, `conflict` for an
@@ -50,14 +44,16 @@ async def send_message(
     program is not ready, `ended`.
     """
     text = _checked(request)
-    record, session = running(registry, supervisor, reference)
+    record, session = reach.running(reference)
     if record.agent.mode is Mode.HEADLESS:
         raise ApiError(
             Code.CONFLICT,
             f"agent {record.id} has no terminal: give it stdin with input, or spawn it in mode embedded",
         )
     name = record.agent.provider
-    turn = _Turn(Typist(session, watches, _called(name), BUILTIN.get(name).manifest()), session, request)
+    turn = _Turn(
+        Typist(session, reach.watches, _called(name), reach.providers.get(name).manifest()), session, request
+    )
     try:
         async with turn.alone():
             delivery = await turn.take(text)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import secrets
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from orchestrator.agents.record import AgentRecord, new_agent_id
 from orchestrator.agents.registry import Registry
 from orchestrator.commands.requested import checked, size_of, stdin_of
 from orchestrator.config import Config
+from orchestrator.daemon.observations import Observations
 from orchestrator.daemon.supervise import Supervisor
 from orchestrator.policy import check_request, confine, limits, timeout_ms
 from relay.wire.agents import ManagedAgent, SpawnRequest, Status
@@ -21,7 +23,7 @@ from relay.wire.errors import ApiError, Code
 from spawners.errors import SpawnFailed
 from spawners.failpoint import failpoint
 from spawners.launch import Launch
-from spawners.providers.base import ApprovalMode, Ask, Plan, Provider, ProviderError
+from spawners.providers.base import Ability, ApprovalMode, Ask, Plan, Provider, ProviderError
 from spawners.providers.environment import TERMINAL
 from spawners.providers.registry import Registry as Providers
 from spawners.session import Spawner
@@ -69,7 +71,7 @@ class Spawning:
         config: Config,
         surroundings: Surroundings,
         agents_dir: str,
-        plans_dir: str,
+        observations: Observations,
     ) -> None:
         self._registry = registry
         self._spawner = spawner
@@ -78,7 +80,7 @@ class Spawning:
         self._config = config
         self._host = surroundings
         self._agents_dir = agents_dir
-        self._plans_dir = plans_dir
+        self._observations = observations
 
     async def spawn(
         self, request: SpawnRequest, asker: Asker, agent_id: str | None = None, created_at: int | None = None
@@ -111,10 +113,11 @@ class Spawning:
         token = f"msa_{secrets.token_urlsafe(32)}"
         own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
         record = AgentRecord(
-            agent=_shown(request, asker, launch, created_at or now_ms()),
+            agent=_shown(request, asker, launch, plan, created_at or now_ms()),
             directory=os.path.join(self._agents_dir, agent_id),
             caller=asker.name,
             token_hash=hashlib.sha256(token.encode()).hexdigest(),
+            approval_timeout_ms=_approval_timeout_ms(request, self._config),
         )
         self._registry.create(record)
         failpoint("after_record_created")
@@ -141,7 +144,7 @@ class Spawning:
         provider = self._providers.get(request.provider)
         given = request.env if size is None else {**TERMINAL, **request.env}
         environment = self._providers.environment(provider, login, given)
-        plan = _planned(provider, self._ask(request, agent_id, executable, cwd, environment))
+        plan = _planned(provider, self._ask(request, agent_id, provider, executable, cwd, environment))
         launch = Launch(
             agent_id=agent_id,
             argv=plan.argv,
@@ -163,6 +166,7 @@ class Spawning:
         self,
         request: SpawnRequest,
         agent_id: str,
+        provider: Provider,
         executable: str | None,
         cwd: str,
         environment: Mapping[str, str],
@@ -171,7 +175,7 @@ class Spawning:
             mode=request.mode,
             cwd=cwd,
             env=environment,
-            state_dir=os.path.join(self._plans_dir, agent_id),
+            state_dir=self._observations.folder(agent_id),
             prompt=request.prompt,
             argv=tuple(request.argv) if request.argv is not None else None,
             executable=executable,
@@ -180,6 +184,10 @@ class Spawning:
             stdin=stdin_of(request),
             stdin_live=request.stdin_live,
             superuser=hasattr(os, "geteuid") and os.geteuid() == 0,
+            session_id=_session_id(provider),
+            conversation=request.conversation,
+            asks=self._config.approvals.ask if request.ask is None else request.ask,
+            max_turns=request.max_turns,
         )
 
     async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
@@ -193,14 +201,20 @@ class Spawning:
         return self._supervisor.took(launch.agent_id, session)
 
     def _write_files(self, agent_id: str, plan: Plan) -> None:
+        if plan.opening is not None:
+            self._observations.journal(agent_id).begin(plan.opening)
         if not plan.files:
             return
-        folder = os.path.join(self._plans_dir, agent_id)
+        folder = self._observations.folder(agent_id)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         for name, content in plan.files.items():
             descriptor = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
+
+
+def _session_id(provider: Provider) -> str | None:
+    return str(uuid.uuid4()) if Ability.SESSION_ID in provider.abilities else None
 
 
 def _planned(provider: Provider, ask: Ask) -> Plan:
@@ -210,7 +224,13 @@ def _planned(provider: Provider, ask: Ask) -> Plan:
         raise ApiError(Code.INVALID, error.message, provider=provider.name) from None
 
 
-def _shown(request: SpawnRequest, asker: Asker, launch: Launch, created_at: int) -> ManagedAgent:
+def _approval_timeout_ms(request: SpawnRequest, config: Config) -> int | None:
+    if request.approval_timeout_ms is not None:
+        return request.approval_timeout_ms
+    return config.approvals.timeout * 1000 or None
+
+
+def _shown(request: SpawnRequest, asker: Asker, launch: Launch, plan: Plan, created_at: int) -> ManagedAgent:
     size = launch.size
     return ManagedAgent(
         id=launch.agent_id,
@@ -223,6 +243,11 @@ def _shown(request: SpawnRequest, asker: Asker, launch: Launch, created_at: int)
         title=(request.prompt or " ".join(request.argv or ()))[:TITLE_MAX],
         approval_mode=request.approval_mode,
         model=request.model,
+        conversation=plan.opening is not None and plan.opening.keep,
+        provider_session_id=plan.session_id,
+        idle_timeout_ms=request.idle_timeout_ms,
+        max_turns=request.max_turns,
+        max_cost_usd=request.max_cost_usd,
         timeout_ms=None if launch.timeout_s is None else round(launch.timeout_s * 1000),
         memory_bytes=launch.memory_bytes,
         cpus=launch.cpus,

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from orchestrator.agents.registry import Registry
 from orchestrator.commands.input import send_input, send_signal
+from orchestrator.commands.reach import Reach
 from orchestrator.commands.resize import resize
 from orchestrator.commands.screen import screen
 from orchestrator.commands.send import send_message
@@ -20,7 +20,6 @@ from orchestrator.commands.stop import stop
 from orchestrator.daemon.connection import Connection, backoff_s
 from orchestrator.daemon.lanes import Lanes
 from orchestrator.daemon.streams import Streams
-from orchestrator.daemon.supervise import Supervisor
 from orchestrator.link.errors import LinkError, Retry
 from orchestrator.link.session import Link
 from orchestrator.local.errors import translate
@@ -47,7 +46,6 @@ from relay.wire.commands import (
 from relay.wire.errors import ApiError, Code
 from relay.wire.orchestrators import ActionRequest, Fence
 from spawners.failpoint import failpoint
-from spawners.watch import Watches
 
 __all__ = ["Dispatcher"]
 
@@ -66,24 +64,20 @@ class Dispatcher:
     def __init__(
         self,
         *,
-        registry: Registry,
-        supervisor: Supervisor,
-        watches: Watches,
+        reach: Reach,
         spawning: Spawning,
         commands: CommandLog,
         connection: Connection,
         forget: Callable[[str], Awaitable[ManagedAgent]],
         act: Callable[[ActionRequest, str], None],
     ) -> None:
-        self._registry = registry
-        self._supervisor = supervisor
-        self._watches = watches
+        self._reach = reach
         self._spawning = spawning
         self._commands = commands
         self._connection = connection
         self._forget = forget
         self._act = act
-        self._streams = Streams(registry, supervisor)
+        self._streams = Streams(reach.registry, reach.supervisor)
         self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -157,7 +151,7 @@ class Dispatcher:
 
     async def _perform(self, envelope: CommandEnvelope, key: str) -> Answer:
         body = envelope.body
-        known = isinstance(body, SpawnCommand) and self._registry.get(body.agent_id) is not None
+        known = isinstance(body, SpawnCommand) and self._reach.registry.get(body.agent_id) is not None
         if not known and not self._commands.taken(key) and self._expired(envelope):
             raise ApiError(Code.TIMEOUT, "the command reached the host after its deadline; nothing was done")
         if isinstance(body, SpawnCommand):
@@ -165,12 +159,14 @@ class Dispatcher:
             record, _ = await self._spawning.spawn(body.request, asker, body.agent_id, body.queued_at)
             return record.agent, None
         if isinstance(body, StopCommand):
-            record = await stop(self._registry, self._supervisor, body.agent_id, body.request, body.by)
+            record = await stop(
+                self._reach.registry, self._reach.supervisor, body.agent_id, body.request, body.by
+            )
             return record.agent, None
         if isinstance(body, ForgetCommand):
             return await self._forget(body.agent_id), None
         if isinstance(body, ResizeCommand):
-            record = await resize(self._registry, self._supervisor, body.agent_id, body.request)
+            record = await resize(self._reach, body.agent_id, body.request)
             return record.agent, None
         if isinstance(body, ScreenCommand):
             return None, await self._screen(body)
@@ -184,15 +180,13 @@ class Dispatcher:
 
     async def _perform_once(self, body: CommandBody) -> Answer:
         if isinstance(body, InputCommand):
-            sent = await send_input(self._registry, self._supervisor, body.agent_id, body.request)
+            sent = await send_input(self._reach, body.agent_id, body.request)
             return None, msgspec.to_builtins(sent)
         if isinstance(body, SendCommand):
-            receipt = await send_message(
-                self._registry, self._supervisor, self._watches, body.agent_id, body.request
-            )
+            receipt = await send_message(self._reach, body.agent_id, body.request)
             return None, msgspec.to_builtins(receipt)
         if isinstance(body, SignalCommand):
-            record = await send_signal(self._registry, self._supervisor, body.agent_id, body.request)
+            record = await send_signal(self._reach, body.agent_id, body.request)
             return record.agent, None
         if isinstance(body, ActCommand):
             self._act(body.request, body.by)
@@ -200,7 +194,7 @@ class Dispatcher:
         raise ApiError(Code.INVALID, f"this host does not know the command {type(body).__name__}; upgrade it")
 
     async def _screen(self, body: ScreenCommand) -> dict[str, Any]:
-        shown = await screen(self._registry, self._supervisor, self._watches, body.agent_id, body.query)
+        shown = await screen(self._reach, body.agent_id, body.query)
         result: dict[str, Any] = msgspec.to_builtins(shown)
         if len(encode(result)) > MAX_RESULT:
             raise ApiError(

@@ -10,17 +10,19 @@ from typing import Any
 import msgspec
 import structlog
 
+from orchestrator.agents.approvals import settled
 from orchestrator.agents.record import AgentRecord, StopIntent
 from orchestrator.agents.registry import Registry
 from orchestrator.agents.verdict import Verdict, of_exit, of_loss, of_spawn_failure
+from orchestrator.daemon.observations import Observations
+from orchestrator.daemon.observe import shown
 from relay.wire.agents import CauseKind, Mode, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from spawners.errors import SessionEnded, SessionLost, SpawnerError, SpawnFailed
 from spawners.failpoint import failpoint
-from spawners.launch import Chunk, Exit, Size, Stream
-from spawners.providers.base import Outcome
-from spawners.providers.registry import Registry as Providers
+from spawners.launch import Chunk, Exit, Size
+from spawners.providers.tally import Outcome
 from spawners.screen.transcript import transcript
 from spawners.session import Session
 from spawners.watch import Watches
@@ -45,14 +47,14 @@ class Supervisor:
     def __init__(
         self,
         registry: Registry,
-        providers: Providers,
         clean: Callable[[AgentRecord], None],
         watches: Watches,
+        observations: Observations,
     ) -> None:
         self._registry = registry
-        self._providers = providers
         self._clean = clean
         self._watches = watches
+        self._observations = observations
         self._sessions: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: set[asyncio.Task[None]] = set()
@@ -82,6 +84,7 @@ class Supervisor:
         self._tasks[agent_id] = asyncio.create_task(self._watch(agent_id, session), name=f"watch {agent_id}")
         if record.agent.status in (Status.STARTING, Status.LOST):
             record = self._started(agent_id, session)
+        self._observations.begin(record, session)
         if record.stop is not None:
             self._climb(record.stop, session)
         return record
@@ -116,8 +119,8 @@ class Supervisor:
         record = self._registry.get(agent_id)
         if record is None or record.agent.ended:
             raise SessionEnded(agent_id)
-        if record.stop is not None and record.stop.oom and not intent.oom:
-            intent = msgspec.structs.replace(intent, oom=record.stop.oom)  # the first reason is the cause
+        if record.stop is not None and record.stop.evidence:
+            intent = msgspec.structs.replace(intent, **record.stop.evidence)  # the first reason is the cause
         shown: dict[str, Any] = {}
         if record.agent.status is not Status.STOPPING:
             shown = {"status": Status.STOPPING, "stopping_at": intent.at}
@@ -153,6 +156,7 @@ class Supervisor:
         finally:
             self._sessions.pop(agent_id, None)
             self._tasks.pop(agent_id, None)
+            self._observations.end(agent_id)
             await session.detach()
 
     async def ended(self, agent_id: str, session: Session, ended: Exit) -> None:
@@ -161,7 +165,9 @@ class Supervisor:
         record = self._registry.get(agent_id)
         if record is None:
             return
-        tail, outcome = await self._read_output(record, session, ended)
+        tail = await self._tail(record, session, ended)
+        outcome = await self._observations.finished(agent_id)
+        record = self._registry.get(agent_id) or record
         verdict = of_exit(
             ended,
             stop=record.stop,
@@ -169,12 +175,10 @@ class Supervisor:
             tail=tail,
             provider_error=_provider_error(outcome, ended),
         )
-        shown: dict[str, Any] = {}
-        if outcome is not None:
-            shown = {"result": outcome.text, "provider_session_id": outcome.session_id}
+        said = {} if outcome is None else shown(outcome)
         if record.agent.started_at is None:
-            shown |= {"pid": session.identity.pid, "started_at": ended.started_ms}
-        await self._record(agent_id, verdict, ended.at_ms, shown)
+            said |= {"pid": session.identity.pid, "started_at": ended.started_ms}
+        await self._record(agent_id, verdict, ended.at_ms, said)
 
     async def lost(self, agent_id: str, loss: SessionLost) -> None:
         """Write down that a session is gone without an exit record."""
@@ -194,7 +198,7 @@ class Supervisor:
         self._clean(record)
         return record
 
-    async def _record(self, agent_id: str, verdict: Verdict, at: int, shown: dict[str, Any]) -> None:
+    async def _record(self, agent_id: str, verdict: Verdict, at: int, said: dict[str, Any]) -> None:
         while True:
             record = self._registry.get(agent_id)
             if record is None or (record.agent.ended and record.agent.status is not Status.LOST):
@@ -209,7 +213,11 @@ class Supervisor:
                     exit=verdict.exit,
                     ended_at=at or now_ms(),
                     activity=None,
-                    **shown,
+                    activity_source=None,
+                    activity_at=None,
+                    attention=None,
+                    approvals=settled(record.agent.approvals, (), {}, now_ms()),
+                    **said,
                 )
                 break
             except ApiError as error:
@@ -220,24 +228,11 @@ class Supervisor:
         if verdict.cause.kind is CauseKind.UNKNOWN:
             log.warning("agent.ended", agent=agent_id, message=verdict.cause.message)
 
-    async def _read_output(
-        self, record: AgentRecord, session: Session, ended: Exit
-    ) -> tuple[str, Outcome | None]:
-        """Return the end of the output as text, and what the provider's own stream says."""
-        provider = self._providers.get(record.agent.provider)
+    async def _tail(self, record: AgentRecord, session: Session, ended: Exit) -> str:
+        """Return the end of the output as text."""
         if record.agent.mode is not Mode.HEADLESS:
-            return await _shown(session, max(0, ended.spool_end - SHOWN_BYTES)), None
-        if not provider.binaries:
-            start = max(0, ended.spool_end - TAIL_BYTES)
-            return await _text(session, start), None
-        reader = provider.reader()
-        tail = b""
-        async for chunk in session.output(0):
-            if isinstance(chunk, Chunk):
-                tail = (tail + chunk.data)[-TAIL_BYTES:]
-                if chunk.stream is Stream.STDOUT:
-                    reader.feed(chunk.data)
-        return tail.decode("utf-8", "replace"), reader.outcome()
+            return await _shown(session, max(0, ended.spool_end - SHOWN_BYTES))
+        return await _text(session, max(0, ended.spool_end - TAIL_BYTES))
 
     async def close(self) -> None:
         """Let go of every agent; all of them go on running."""

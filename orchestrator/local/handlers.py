@@ -9,16 +9,15 @@ from typing import Any
 import msgspec
 
 from orchestrator.agents.record import AgentRecord
-from orchestrator.agents.registry import Registry
 from orchestrator.commands.attach import attach, serve
 from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.output import frames
+from orchestrator.commands.reach import Reach
 from orchestrator.commands.resize import resize
 from orchestrator.commands.screen import screen
 from orchestrator.commands.send import send_message
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
-from orchestrator.daemon.supervise import Supervisor
 from relay.wire import endpoints
 from relay.wire.agents import ENDED, InputResult, ManagedAgent, Presence, SpawnResponse, Status
 from relay.wire.commands import CommandResult
@@ -30,7 +29,6 @@ from relay.wire.orchestrators import ActionRequest, Orchestrator
 from relay.wire.output import MEDIA_TYPE, Frame, Kind, encode_frame
 from relay.wire.serving import Call, ServerEvent, Streamed, events
 from relay.wire.terminal import ScreenResult, SendResult
-from spawners.watch import Watches
 
 __all__ = ["Handlers", "Self"]
 
@@ -53,17 +51,9 @@ class Self:
 class Handlers:
     """Bound to the endpoint table by `table`."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        supervisor: Supervisor,
-        watches: Watches,
-        spawning: Spawning,
-        itself: Self,
-    ) -> None:
-        self._registry = registry
-        self._supervisor = supervisor
-        self._watches = watches
+    def __init__(self, reach: Reach, spawning: Spawning, itself: Self) -> None:
+        self._reach = reach
+        self._registry = reach.registry
         self._spawning = spawning
         self._self = itself
 
@@ -131,23 +121,23 @@ class Handlers:
         return await self._self.forget(self._registry.find(call.id).id)
 
     async def stop_agent(self, call: Call) -> ManagedAgent:
-        record = await stop(self._registry, self._supervisor, call.id, call.body, call.caller.name)
+        record = await stop(self._registry, self._reach.supervisor, call.id, call.body, call.caller.name)
         return shown(record)
 
     async def signal_agent(self, call: Call) -> ManagedAgent:
-        return shown(await send_signal(self._registry, self._supervisor, call.id, call.body))
+        return shown(await send_signal(self._reach, call.id, call.body))
 
     async def send_input(self, call: Call) -> InputResult:
-        return await send_input(self._registry, self._supervisor, call.id, call.body)
+        return await send_input(self._reach, call.id, call.body)
 
     async def resize_agent(self, call: Call) -> ManagedAgent:
-        return shown(await resize(self._registry, self._supervisor, call.id, call.body))
+        return shown(await resize(self._reach, call.id, call.body))
 
     async def send(self, call: Call) -> SendResult:
-        return await send_message(self._registry, self._supervisor, self._watches, call.id, call.body)
+        return await send_message(self._reach, call.id, call.body)
 
     async def screen(self, call: Call) -> ScreenResult:
-        return await screen(self._registry, self._supervisor, self._watches, call.id, call.query)
+        return await screen(self._reach, call.id, call.query)
 
     async def attach(self, call: Call) -> None:
         viewing = await attach(self._registry, call.id, call.query)
@@ -160,7 +150,7 @@ class Handlers:
 
     async def read_output(self, call: Call) -> Streamed:
         record = self._registry.find(call.id)
-        source = frames(record, self._supervisor.live(record.id), call.query)
+        source = frames(record, self._reach.supervisor.live(record.id), call.query)
         if MEDIA_TYPE in call.request.headers.get("Accept", ""):
             return Streamed(_encoded(source), MEDIA_TYPE)
         return Streamed(_plain(source), "application/octet-stream")

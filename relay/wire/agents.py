@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from relay.wire.approvals import Approval
 from relay.wire.base import Wire
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Activity",
     "Cause",
     "CauseKind",
+    "ChangeRequest",
     "ExitFacts",
+    "HookReport",
     "InputRequest",
     "InputResult",
     "ManagedAgent",
@@ -24,6 +27,7 @@ __all__ = [
     "SpawnResponse",
     "Status",
     "StopRequest",
+    "Usage",
 ]
 
 
@@ -119,6 +123,21 @@ class Activity(enum.StrEnum):
     NO_SIGNAL = "no_signal"
 
 
+class Usage(Wire, frozen=True, kw_only=True):
+    """Tokens of the whole run so far, as its CLI counts them; None: it does not say.
+
+    `inputTokens` includes `cachedInputTokens`. `contextUsed` of `contextWindow` tokens hold the
+    conversation as the model last saw it.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    context_used: int | None = None
+    context_window: int | None = None
+
+
 class ManagedAgent(Wire, frozen=True, kw_only=True):
     """One spawned program, as its host knows it (the relay mirrors).
 
@@ -126,6 +145,13 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     heard. `reason` says why a queued agent waits and `deadlineAt` until when. `title` is the start
     of the prompt or the argv, at most 200 characters. `envKeys` are names; values are never shown.
     `size` (`rows`, `columns`) is that of the terminal it was started in; None: it has none.
+
+    What its CLI says of the run: `model`, `result` (the last answer), `error`, `turns` (answers of the
+    model), `toolCalls`, `usage` and `costUsd` so far. `attention` says in words what somebody should look
+    at, while it is so. `conversation`: it takes further messages between its turns. `approvals` holds
+    what it asks and has asked, at most 20, newest last. `resumedFrom` is the agent whose conversation it
+    goes on with, `restartedAs` the one that was started in its place after it had ended, and `restarts`
+    how many such there were before it.
     """
 
     id: str
@@ -149,7 +175,17 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     approval_mode: str = "guarded"
     model: str | None = None
     result: str | None = None
+    error: str | None = None
+    turns: int = 0
+    tool_calls: int = 0
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    conversation: bool = False
+    approvals: list[Approval] = []
     provider_session_id: str | None = None
+    resumed_from: str | None = None
+    restarted_as: str | None = None
+    restarts: int = 0
     started_at: int | None = None
     ready_at: int | None = None
     stopping_at: int | None = None
@@ -159,10 +195,14 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     reason: str | None = None
     deadline_at: int | None = None
     timeout_ms: int | None = None
+    idle_timeout_ms: int | None = None
+    max_turns: int | None = None
+    max_cost_usd: float | None = None
     memory_bytes: int | None = None
     cpus: float | None = None
     size: dict[str, int] | None = None
     restart: str = "never"
+    on_rate_limit: str = "fail"
     leftovers: str = "end"
     parent_id: str | None = None
     requested_by: str | None = None
@@ -195,6 +235,14 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     `argv` or `prompt` may both be left out for a provider: then its own interface opens. `sizing` says whose
     size counts while viewers are attached: `active` (who typed or attached last) or `smallest`.
     `memoryBytes` and `cpus` (2.5 = two and a half cores) limit the whole tree.
+
+    `conversation` asks for a headless run that takes further messages until it is told to finish. `ask`
+    says whether somebody answers what it asks approval for (None: as its host is set up); otherwise, and
+    when nobody has answered within `approvalTimeoutMs`, it is denied. `resume` names an ended agent (id,
+    prefix or label) whose conversation it goes on with, in the same folder, at the same host.
+    `maxTurns` (answers of the model), `maxCostUsd` and `idleTimeoutMs` (without a sign of work) end it.
+    `restart` (`never`, `on-failure`, `always`) starts another in its place, `restartLimit` times at most;
+    `onRateLimit` is `fail`, or `resume` to go on when the limit resets.
     """
 
     provider: str = "command"
@@ -213,7 +261,16 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     timeout_ms: int | None = None
     queue_timeout_ms: int | None = None
+    idle_timeout_ms: int | None = None
+    max_turns: int | None = None
+    max_cost_usd: float | None = None
+    conversation: bool = False
+    ask: bool | None = None
+    approval_timeout_ms: int | None = None
+    resume: str | None = None
     restart: str = "never"
+    restart_limit: int | None = None
+    on_rate_limit: str = "fail"
     leftovers: str = "end"
     worktree: str | None = None
     agent_definition: str | None = None
@@ -251,6 +308,20 @@ class SignalRequest(Wire, frozen=True, kw_only=True):
     """`signal` is a name (`SIGUSR1`, `USR1`) or a number, sent to the agent's process group."""
 
     signal: str | int
+
+
+class ChangeRequest(Wire, frozen=True, kw_only=True):
+    """Go on with another model or approval mode; what is None stays."""
+
+    model: str | None = None
+    approval_mode: str | None = None
+
+
+class HookReport(Wire, frozen=True, kw_only=True):
+    """One message of the CLI's own hooks, as the CLI wrote it; `at` is when (epoch milliseconds)."""
+
+    payload: dict[str, Any]
+    at: int = 0
 
 
 class InputRequest(Wire, frozen=True, kw_only=True):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from relay.wire.agents import InputRequest, ManagedAgent, SignalRequest, SpawnRequest, StopRequest
+from relay.wire.agents import (
+    ChangeRequest,
+    InputRequest,
+    ManagedAgent,
+    SignalRequest,
+    SpawnRequest,
+    StopRequest,
+)
+from relay.wire.approvals import AnswerRequest
 from relay.wire.base import Wire
 from relay.wire.errors import ErrorDetail
 from relay.wire.orchestrators import ActionRequest, Fence
@@ -13,13 +21,16 @@ from relay.wire.terminal import AttachQuery, ResizeRequest, ScreenQuery, SendReq
 
 __all__ = [
     "ActCommand",
+    "AnswerCommand",
     "AttachCommand",
+    "ChangeCommand",
     "CommandAck",
     "CommandBody",
     "CommandEnvelope",
     "CommandResult",
     "ForgetCommand",
     "InputCommand",
+    "InterruptCommand",
     "Outcome",
     "OutputCommand",
     "ResizeCommand",
@@ -90,6 +101,26 @@ class SendCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="send")
     request: SendRequest
 
 
+class AnswerCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="answer"):
+    """Answer an approval; acknowledged with the `Approval` as it is then."""
+
+    agent_id: str
+    approval_id: str
+    request: AnswerRequest
+    by: str
+
+
+class InterruptCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="interrupt"):
+    """End the agent's present turn and nothing else."""
+
+    agent_id: str
+
+
+class ChangeCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="change"):
+    agent_id: str
+    request: ChangeRequest
+
+
 class ResizeCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="resize"):
     agent_id: str
     request: ResizeRequest
@@ -119,6 +150,9 @@ CommandBody = (
     | ActCommand
     | OutputCommand
     | SendCommand
+    | AnswerCommand
+    | InterruptCommand
+    | ChangeCommand
     | ResizeCommand
     | ScreenCommand
     | AttachCommand

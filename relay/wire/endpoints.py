@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from relay.wire.agents import (
+    ChangeRequest,
+    HookReport,
     InputRequest,
     InputResult,
     ManagedAgent,
@@ -16,6 +18,7 @@ from relay.wire.agents import (
     SpawnResponse,
     StopRequest,
 )
+from relay.wire.approvals import AnswerRequest, Approval, ApprovalListQuery
 from relay.wire.commands import CommandAck, CommandEnvelope, CommandResult
 from relay.wire.events import Event
 from relay.wire.health import Health, Scope, Token, TokenCreated, TokenRequest
@@ -97,6 +100,7 @@ class Endpoint(Generic[Res]):
 
 _HOST = "/api/orchestrators/{id}"
 _AGENT = "/api/managed-agents/{id}"
+_APPROVAL = "/api/approvals/{id}"
 
 REGISTER = Endpoint(
     "register",
@@ -284,6 +288,54 @@ SEND_TO_AGENT = Endpoint(
     SendResult,
     OPERATORS,
 )
+INTERRUPT_AGENT = Endpoint(
+    "interruptAgent",
+    "POST",
+    _AGENT + "/interrupt",
+    "End the agent's present turn and nothing else",
+    None,
+    ManagedAgent,
+    OPERATORS,
+)
+CHANGE_AGENT = Endpoint(
+    "changeAgent",
+    "PATCH",
+    _AGENT,
+    "Go on with another model or approval mode",
+    ChangeRequest,
+    ManagedAgent,
+    OPERATORS,
+)
+REPORT_HOOK = Endpoint(
+    "reportHook",
+    "POST",
+    _AGENT + "/hooks",
+    "What the CLI's own hooks say (answered by its host only)",
+    HookReport,
+    type(None),
+    SELF,
+    status=204,
+)
+LIST_APPROVALS = Endpoint(
+    "listApprovals",
+    "GET",
+    "/api/approvals",
+    "What agents ask, oldest first",
+    None,
+    list[Approval],
+    READERS,
+    query=ApprovalListQuery,
+)
+GET_APPROVAL = Endpoint("getApproval", "GET", _APPROVAL, "One question", None, Approval, READERS)
+ANSWER_APPROVAL = Endpoint(
+    "answerApproval",
+    "POST",
+    _APPROVAL + "/answer",
+    "Allow or deny what an agent asks",
+    AnswerRequest,
+    Approval,
+    OPERATORS,
+)
 GET_SCREEN = Endpoint(
     "getScreen",
     "GET",
@@ -377,6 +429,12 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     SEND_INPUT,
     RESIZE_AGENT,
     SEND_TO_AGENT,
+    INTERRUPT_AGENT,
+    CHANGE_AGENT,
+    REPORT_HOOK,
+    LIST_APPROVALS,
+    GET_APPROVAL,
+    ANSWER_APPROVAL,
     GET_SCREEN,
     ATTACH,
     ATTACH_STREAM,

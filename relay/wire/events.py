@@ -18,6 +18,8 @@ class EventType(enum.StrEnum):
     AGENT_ENDED = "agent.ended"
     AGENT_FOUND = "agent.found"
     AGENT_FORGOTTEN = "agent.forgotten"
+    APPROVAL_ASKED = "approval.asked"
+    APPROVAL_SETTLED = "approval.settled"
     ORCHESTRATOR_REGISTERED = "orchestrator.registered"
     ORCHESTRATOR_ONLINE = "orchestrator.online"
     ORCHESTRATOR_OFFLINE = "orchestrator.offline"

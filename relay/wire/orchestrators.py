@@ -37,12 +37,20 @@ class HostStatus(enum.StrEnum):
 
 
 class ProviderInfo(Wire, frozen=True, kw_only=True):
-    """A provider's CLI as found on this host; `path` is None when it is not installed."""
+    """A provider's CLI as found on this host; `path` is None when it is not installed.
+
+    `abilities` are what its adapter can do beyond running a prompt, `proven` the version that the adapter
+    was run with, `source` where the adapter is from: `builtin`, or a file or package of the host's owner.
+    """
 
     name: str
     path: str | None = None
     version: str | None = None
     modes: list[str] = []
+    approval_modes: list[str] = []
+    abilities: list[str] = []
+    proven: str | None = None
+    source: str = "builtin"
     note: str | None = None
 
     @property

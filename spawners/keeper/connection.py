@@ -65,12 +65,13 @@ class Refusal(Exception):
 
 
 class Input:
-    """One INPUT or TYPE frame on its way into the program; without a connection nobody waits for it."""
+    """One INPUT, GIVE or TYPE frame on its way into the program; without a connection nobody waits for it."""
 
-    __slots__ = ("connection", "data", "request", "written")
+    __slots__ = ("connection", "data", "given", "request", "written")
 
     def __init__(self, connection: "Connection | None", request: int, data: bytes) -> None:
         self.connection = connection
         self.request = request
         self.data = data
+        self.given = False  # it counts as given, so it is written whoever goes away
         self.written = 0

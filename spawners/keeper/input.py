@@ -83,6 +83,18 @@ class Inputs(Output):
         self.inputs.append(Input(connection, request, data))
         self.poll.modify(self.stdin_fd, select.POLLOUT)
 
+    def take_given(self, connection: Connection, request: int, offset: int, data: bytes) -> None:
+        """As `take_input`, of the bytes from `offset` on: those that were given before are skipped."""
+        if offset > self.given:
+            raise Refusal("gap", "only %d bytes were given so far, not %d" % (self.given, offset))
+        fresh = data[self.given - offset :]
+        if not fresh:
+            self.done(connection, request, {"written": len(data), "unread": 0})
+            return
+        self.take_input(connection, request, fresh)
+        self.inputs[-1].given = True
+        self.given += len(fresh)
+
     def push_input(self, data: bytes) -> None:
         """Put bytes that nobody waits for behind the input that is on its way."""
         if data and self.terminal and self.stdin_fd >= 0:

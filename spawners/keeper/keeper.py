@@ -22,6 +22,7 @@ from spawners.keeper.protocol import (
     CANCEL_INPUT,
     CLOSE_STDIN,
     COLLECTED,
+    GIVE,
     HOLD,
     INPUT,
     MEMBERS,
@@ -127,6 +128,10 @@ class Keeper(Birth):
             if kind == INPUT:
                 (request,) = _struct.unpack_from("!I", payload)
                 self.take_input(connection, request, payload[4:])
+                return
+            if kind == GIVE:
+                request, offset = _struct.unpack_from("!IQ", payload)
+                self.take_given(connection, request, offset, payload[12:])
                 return
             if kind == TYPE:
                 request, automatic = _struct.unpack_from("!IB", payload)

@@ -52,6 +52,7 @@ class State:
         self.stdin_fd = self.stdin_file = -1
         self.inputs: list[Input] = []
         self.closing_stdin = False
+        self.given = 0  # bytes taken by GIVE so far
         self.head = b""
         self.spool = Spool(directory, self.spec["spoolBytes"], self.spec["heldBytes"])
         self.spool.held = self.smallest_hold

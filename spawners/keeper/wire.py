@@ -77,7 +77,7 @@ class Wire(State):
         if self.connections.pop(fd, None) is not None:
             self.unwatch(fd)
             connection.socket.close()
-            self.inputs = [i for i in self.inputs if i.connection is not connection or i.written]
+            self.inputs = [i for i in self.inputs if i.connection is not connection or i.written or i.given]
             if connection.viewer is not None:
                 connection.viewer = None
                 self.negotiate()

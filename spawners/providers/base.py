@@ -5,27 +5,26 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from spawners.errors import SpawnerError
 from spawners.launch import Stdin
+from spawners.providers.events import Event
 from spawners.providers.manifest import Manifest
 
 __all__ = [
-    "MAX_TEXT",
+    "Ability",
     "ApprovalMode",
     "Ask",
-    "Outcome",
+    "Decision",
+    "Dialogue",
+    "Edit",
+    "Opening",
     "Plan",
     "Provider",
     "ProviderError",
-    "Reader",
     "UnknownProvider",
-    "clip",
 ]
-
-MAX_TEXT = 64 * 1024
-"""Characters of an answer or an error that are kept in an `Outcome`; all of it stays in the output."""
 
 
 class ProviderError(SpawnerError):
@@ -81,6 +80,11 @@ class Ask:
     private directory of this agent where `Plan.files` will be written. `session_id` is an id chosen
     for a new conversation, `resume` the id of an earlier one to go on with. `stdin` None means that
     none was given; `superuser` that the program will run as root.
+
+    `conversation` asks for a run that takes further messages, `asks` says that somebody answers what
+    it asks approval for. `trusted` means that the owner has consented to this folder. `hook` is the
+    argv of a program that takes the CLI's hook messages on stdin (None: no hooks), `max_turns` how
+    often the model may answer where the CLI itself can be told.
     """
 
     mode: str
@@ -97,6 +101,26 @@ class Ask:
     stdin: bytes | None = None
     stdin_live: bool = False
     superuser: bool = False
+    conversation: bool = False
+    asks: bool = False
+    trusted: bool = False
+    max_turns: int | None = None
+    hook: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Set one value in a JSON file of the CLI's, and leave all else in it as it is.
+
+    `path` is absolute, `keys` lead to the value. With `append` the value joins the list that is there,
+    unless it is in it. With `only_absent` a value that is there stays.
+    """
+
+    path: str
+    keys: tuple[str, ...]
+    value: Any
+    append: bool = False
+    only_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +129,9 @@ class Plan:
 
     `files` are to be written (0600) into the ask's `state_dir` before the program runs; names hold
     no slash. `env` is laid over the ask's environment, after the names in `unset` were taken out.
+    `edits` settle the CLI's first-start dialogs in its own files before it runs. `opening` is what its
+    `dialogue` is made of; None: its output has no meaning to us. `session_id` is the conversation's id
+    where it is known before anything runs.
     """
 
     argv: tuple[str, ...]
@@ -112,6 +139,9 @@ class Plan:
     env: Mapping[str, str] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    opening: Opening | None = None
+    session_id: str | None = None
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """The whole environment to start with, where `base` is the `env` of the ask."""
@@ -119,40 +149,83 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a CLI's own output says about its run, as far as it has been read.
+class Opening:
+    """How the words with a headless CLI begin: all that its `Dialogue` is made of, and can be written down.
 
-    `ready` once the CLI has said that it is up. `text` is the final answer. `error` is the CLI's own
-    word for a failure: with it the run has failed even if the exit code is 0. `finished` once the
-    event that closes a run was seen; a run that was killed never has one.
+    `channel` is the provider's own name for what is spoken; `stream` means that it is only listened to.
+    With `keep` the conversation goes on after the first turn until it is told to finish, with `asks`
+    somebody answers approvals; without, what would have to be asked is denied.
     """
 
+    channel: str = "stream"
+    prompt: str | None = None
+    cwd: str = ""
+    model: str | None = None
+    approval_mode: ApprovalMode = ApprovalMode.GUARDED
     session_id: str | None = None
-    ready: bool = False
-    text: str | None = None
-    error: str | None = None
-    finished: bool = False
+    resume: str | None = None
+    keep: bool = False
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to an approval: `input` (JSON) replaces what the tool was to get, `reason` goes to the
+    model where the CLI hands it on."""
+
+    allow: bool
+    reason: str = ""
+    input: str | None = None
+
+
+class Dialogue(Protocol):
+    """Speaks with one headless CLI: takes its stdout in chunks cut anywhere, and says what to write.
+
+    Deterministic: made of the same `Opening`, fed the same bytes and told the same things at the same
+    places, it always wants the same bytes written. No clock, no random ids. That is how a new daemon
+    takes over a conversation. It never raises on what it reads.
+    """
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes of stdout (not of stderr), and return what they say."""
+
+    def take_outgoing(self) -> bytes:
+        """What is to be written to stdin now, each byte once."""
 
     @property
-    def failure(self) -> str | None:
-        """Why the run has failed although its program exited 0, once all of its output was read.
+    def finished(self) -> bool:
+        """Whether nothing is left to be said: stdin can be closed once all was written."""
 
-        Without an error it is that the run has begun and has no end: claude, interrupted before the
-        first word of its answer, exits 0 and prints nothing more.
-        """
-        if self.error is None and self.ready and not self.finished:
-            return "its run has no end, as when it is interrupted"
-        return self.error
+    def send(self, text: str) -> None:
+        """Say `text` as the next message. Raises `ProviderError` (`unsupported`) if it cannot be."""
+
+    def interrupt(self) -> None:
+        """End the present turn and nothing else. Raises `ProviderError` (`unsupported`)."""
+
+    def decide(self, request_id: str, decision: Decision) -> None:
+        """Answer an `ApprovalAsked`. Raises `ProviderError`: `invalid` for one that is not (any longer)
+        asked, `unsupported` for a decision that the CLI has no words for (changed input, say)."""
+
+    def change(self, model: str | None, approval_mode: ApprovalMode | None) -> None:
+        """Go on with another model or mode. Raises `ProviderError` (`unsupported`)."""
+
+    def finish(self) -> None:
+        """Let the CLI end once its turn is over."""
 
 
-class Reader(Protocol):
-    """Reads one agent's stdout as it comes, in chunks cut anywhere. Never raises on what it reads."""
+class Ability(enum.StrEnum):
+    """What a provider can do beyond running a prompt to its end; each is shown by `muster providers`."""
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of stdout (not of stderr)."""
-
-    def outcome(self) -> Outcome | None:
-        """What is known so far; None while nothing the provider says has been understood."""
+    RESULT = "result"
+    RESUME = "resume"
+    SESSION_ID = "session-id"
+    CONVERSATION = "conversation"
+    APPROVALS = "approvals"
+    INTERRUPT = "interrupt"
+    CHANGE_MODEL = "change-model"
+    CHANGE_MODE = "change-mode"
+    HOOKS = "hooks"
+    MAX_TURNS = "max-turns"
 
 
 class Provider(Protocol):
@@ -175,7 +248,18 @@ class Provider(Protocol):
         install things when they are started bare."""
 
     @property
+    def proven(self) -> str | None:
+        """The version that flags, streams and screens were run with; None: none was."""
+
+    @property
     def modes(self) -> tuple[str, ...]: ...
+
+    @property
+    def approval_modes(self) -> tuple[ApprovalMode, ...]:
+        """The modes that it can hold an agent to; `plan` refuses the others."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]: ...
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -186,20 +270,21 @@ class Provider(Protocol):
         """Environment variables of the host that the CLI may need (keys, endpoints, config folders),
         as names or with a final `*`. They pass from the host's environment and never stand in argv."""
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Those of `variables` that hold keys: no spawn from elsewhere may set them."""
+
     def plan(self, ask: Ask) -> Plan:
         """How to start what is asked. Raises `ProviderError`; never weakens what was asked."""
+
+    def dialogue(self, opening: Opening) -> Dialogue:
+        """What speaks with a run that `plan` gave this `opening`."""
+
+    def hook(self, payload: Mapping[str, Any]) -> list[Event]:
+        """What a message of the CLI's own hooks says; never raises on what is in it."""
 
     def manifest(self) -> Manifest | None:
         """What is known of its interface in a terminal; None: nothing."""
 
     def parse_version(self, text: str) -> str | None:
         """The version in what `version_argv` printed; None if this is not the CLI we know."""
-
-    def reader(self) -> Reader:
-        """A new reader for the output of one headless run."""
-
-
-def clip(text: str) -> str:
-    """`text` as it can be stored anywhere: at most `MAX_TEXT` characters, no NUL, valid Unicode."""
-    cut = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-    return cut.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -6,16 +6,21 @@ Flags as run with 2.1.197.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
+from spawners.providers import events
+from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
 from spawners.providers.embedded import MODES, first_prompt
+from spawners.providers.events import Event
 from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
-from spawners.providers.jsonlines import Event, JsonLines, text_of
+from spawners.providers.jsonlines import Event as Line
+from spawners.providers.jsonlines import text_of
+from spawners.providers.listening import Listening
 from spawners.providers.manifest import Manifest, load
 
-__all__ = ["PROVIDER", "Claude", "ClaudeReader"]
+__all__ = ["PROVIDER", "Claude", "ClaudeStream"]
 
 APPROVAL = {
     # `plan` would also block writes but leaves Bash and subagents; dontAsk denies all that is left.
@@ -53,6 +58,12 @@ class Claude:
     modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ("CLAUDECODE", "CLAUDE_CODE_*", "CLAUDE_AGENT_SDK_VERSION", "AI_AGENT")
     variables: tuple[str, ...] = VARIABLES
+    secrets: tuple[str, ...] = (
+        *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"),
+    )
+    proven = "2.1.197"
+    approval_modes: tuple[ApprovalMode, ...] = tuple(ApprovalMode)
+    abilities = frozenset({Ability.RESULT, Ability.RESUME, Ability.SESSION_ID})
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; among others for `open` as root, which the CLI itself refuses
@@ -76,7 +87,7 @@ class Claude:
             argv += ["--session-id", value("session id", ask.session_id)]
         env = defaults(ask, QUIET)
         if isinstance(prompt, bytes):
-            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env)
+            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, opening=Opening())
         if prompt is not None:
             argv += ["--", _no_command(prompt)]
         return Plan(argv=tuple(argv), env=env)
@@ -89,8 +100,11 @@ class Claude:
         found = re.match(r"(\d+\.\d+\.\d+\S*) \(Claude Code\)", text.strip())
         return found[1] if found else None
 
-    def reader(self) -> ClaudeReader:
-        return ClaudeReader()
+    def dialogue(self, opening: Opening) -> ClaudeStream:
+        return ClaudeStream()
+
+    def hook(self, payload: Mapping[str, Any]) -> list[Event]:
+        return []
 
 
 def _no_command(prompt: str) -> str:
@@ -102,38 +116,27 @@ def _no_command(prompt: str) -> str:
     return prompt if len(prompt.split()) > 1 or prompt != prompt.strip() else prompt + " "
 
 
-class ClaudeReader:
+class ClaudeStream(Listening):
     """`system/init`, then messages, then one `result` whose `is_error` counts: an API failure comes
     with the subtype `success`, an interrupted run with exit code 0."""
 
-    def __init__(self) -> None:
-        self._lines = JsonLines()
-        self._outcome: Outcome | None = None
+    def take(self, line: Line) -> Iterator[Event]:
+        match line.get("type"):
+            case "system" if line.get("subtype") == "init":
+                yield events.SessionStarted(text_of(line, "session_id"), text_of(line, "model"))
+                yield events.TurnStarted()
+            case "result":
+                yield _ended(line)
 
-    def feed(self, data: bytes) -> None:
-        for event in self._lines.feed(data):
-            if event.get("type") == "system" and event.get("subtype") == "init":
-                self._outcome = Outcome(session_id=text_of(event, "session_id"), ready=True)
-            elif event.get("type") == "result":
-                self._finish(event)
 
-    def _finish(self, event: Event) -> None:
-        text, subtype = text_of(event, "result"), text_of(event, "subtype") or "unknown"
-        failed = event.get("is_error") is True or subtype.startswith("error")
-        errors = event.get("errors")
-        said = "; ".join(e for e in errors if isinstance(e, str)) if isinstance(errors, list) else ""
-        known = self._outcome or Outcome()
-        self._outcome = replace(
-            known,
-            session_id=text_of(event, "session_id") or known.session_id,
-            ready=True,
-            text=clip(text) if text is not None and not failed else None,
-            error=clip(text or said or subtype) if failed else None,
-            finished=True,
-        )
-
-    def outcome(self) -> Outcome | None:
-        return self._outcome
+def _ended(line: Line) -> Event:
+    text, subtype = text_of(line, "result"), text_of(line, "subtype") or "unknown"
+    failed = line.get("is_error") is True or subtype.startswith("error")
+    errors = line.get("errors")
+    said = "; ".join(e for e in errors if isinstance(e, str)) if isinstance(errors, list) else ""
+    if failed:
+        return events.TurnEnded(status="failed", error=text or said or subtype)
+    return events.TurnEnded(status="completed", text=text)
 
 
 PROVIDER = Claude()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
+from spawners.providers import events
+from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
 from spawners.providers.embedded import MODES, first_prompt
+from spawners.providers.events import Event
 from spawners.providers.headless import prompt_bytes, required_executable, value
-from spawners.providers.jsonlines import Event, JsonLines, inner, text_of
+from spawners.providers.jsonlines import Event as Line
+from spawners.providers.jsonlines import inner, text_of
+from spawners.providers.listening import Listening
 from spawners.providers.manifest import Manifest, load
 
-__all__ = ["PROVIDER", "Codex", "CodexReader"]
+__all__ = ["PROVIDER", "Codex", "CodexStream"]
 
 APPROVAL = {
     # The sandbox is the kernel's. `exec` never asks: what the sandbox forbids fails.
@@ -54,6 +59,10 @@ class Codex:
     modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ("CODEX_*",)
     variables: tuple[str, ...] = VARIABLES
+    secrets: tuple[str, ...] = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "CODEX_API_KEY")
+    proven = "0.169.0"
+    approval_modes: tuple[ApprovalMode, ...] = tuple(ApprovalMode)
+    abilities = frozenset({Ability.RESULT, Ability.RESUME})
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; codex chooses its own session ids, so one in the ask is refused."""
@@ -68,7 +77,7 @@ class Codex:
             argv += ["-m", value("model", ask.model)]
         if ask.resume is not None:
             argv += ["resume", value("session id", ask.resume)]
-        return Plan(argv=(*argv, "-"), stdin=Stdin(prompt))
+        return Plan(argv=(*argv, "-"), stdin=Stdin(prompt), opening=Opening())
 
     def _embedded(self, ask: Ask, prompt: str | None) -> Plan:
         argv = [required_executable(self.name, ask), "--no-daemon"]
@@ -89,42 +98,34 @@ class Codex:
         found = re.search(r"^codex-cli (\d+\.\d+\.\d+\S*)", text, re.MULTILINE)
         return found[1] if found else None
 
-    def reader(self) -> CodexReader:
-        return CodexReader()
+    def dialogue(self, opening: Opening) -> CodexStream:
+        return CodexStream()
+
+    def hook(self, payload: Mapping[str, Any]) -> list[Event]:
+        return []
 
 
-class CodexReader:
+class CodexStream(Listening):
     """`thread.started`, items, then `turn.completed` or `turn.failed`.
 
     A bare `error` is often a warning (`Reconnecting... 1/5`): it counts until the turn completes.
     An `agent_message` counts as the answer once it is the last one.
     """
 
-    def __init__(self) -> None:
-        self._lines = JsonLines()
-        self._outcome: Outcome | None = None
-
-    def feed(self, data: bytes) -> None:
-        for event in self._lines.feed(data):
-            self._take(event)
-
-    def _take(self, event: Event) -> None:
-        known = self._outcome or Outcome()
-        match event.get("type"):
+    def take(self, line: Line) -> Iterator[Event]:
+        match line.get("type"):
             case "thread.started":
-                self._outcome = replace(known, session_id=text_of(event, "thread_id"), ready=True)
-            case "item.completed" if inner(event, "item").get("type") == "agent_message":
-                self._outcome = replace(known, text=clip(text_of(inner(event, "item"), "text") or ""))
+                yield events.SessionStarted(text_of(line, "thread_id"))
+            case "turn.started":
+                yield events.TurnStarted()
+            case "item.completed" if inner(line, "item").get("type") == "agent_message":
+                yield events.Said(text_of(inner(line, "item"), "text") or "")
             case "turn.completed":
-                self._outcome = replace(known, error=None, finished=True)
+                yield events.TurnEnded(status="completed")
             case "turn.failed":
-                message = text_of(inner(event, "error"), "message") or known.error or "the turn failed"
-                self._outcome = replace(known, error=clip(message), finished=True)
+                yield events.TurnEnded(status="failed", error=text_of(inner(line, "error"), "message"))
             case "error":
-                self._outcome = replace(known, error=clip(text_of(event, "message") or "unknown error"))
-
-    def outcome(self) -> Outcome | None:
-        return self._outcome
+                yield events.Problem(text_of(line, "message") or "unknown error")
 
 
 PROVIDER = Codex()

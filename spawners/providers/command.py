@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from spawners.launch import Stdin
-from spawners.providers.base import ApprovalMode, Ask, Outcome, Plan, ProviderError
+from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
 from spawners.providers.embedded import MODES, check_no_stdin
+from spawners.providers.events import Event
+from spawners.providers.listening import Silent
 
 __all__ = ["PROVIDER", "Command"]
-
-
-class _NoReader:
-    """A plain program's output has no meaning to us: its exit code is all the evidence there is."""
-
-    def feed(self, data: bytes) -> None:
-        pass
-
-    def outcome(self) -> Outcome | None:
-        return None
 
 
 class Command:
@@ -32,6 +27,10 @@ class Command:
     modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    proven = None
+    approval_modes: tuple[ApprovalMode, ...] = (ApprovalMode.GUARDED, ApprovalMode.OPEN)
+    abilities: frozenset[Ability] = frozenset()
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`: no argv, an empty program name, a NUL, a prompt, or `read-only`."""
@@ -64,8 +63,11 @@ class Command:
     def parse_version(self, text: str) -> str | None:
         return None
 
-    def reader(self) -> _NoReader:
-        return _NoReader()
+    def dialogue(self, opening: Opening) -> Silent:
+        return Silent()
+
+    def hook(self, payload: Mapping[str, Any]) -> list[Event]:
+        return []
 
 
 PROVIDER = Command()

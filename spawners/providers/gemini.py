@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers.base import MAX_TEXT, ApprovalMode, Ask, Outcome, Plan, ProviderError, clip
+from spawners.providers import events
+from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
 from spawners.providers.embedded import MODES, first_prompt
+from spawners.providers.events import Event
 from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
-from spawners.providers.jsonlines import Event, JsonLines, inner, text_of
+from spawners.providers.jsonlines import Event as Line
+from spawners.providers.jsonlines import inner, text_of
+from spawners.providers.listening import Listening
 from spawners.providers.manifest import Manifest, load
+from spawners.providers.text import canonical
 
-__all__ = ["PROVIDER", "Gemini", "GeminiReader"]
+__all__ = ["PROVIDER", "Gemini", "GeminiStream"]
 
 APPROVAL = {
     ApprovalMode.READ_ONLY: ("--approval-mode", "plan"),
@@ -65,6 +71,10 @@ class Gemini:
     modes: tuple[str, ...] = MODES
     marks: tuple[str, ...] = ("GEMINI_CLI", "GEMINI_CLI_*")
     variables: tuple[str, ...] = VARIABLES
+    secrets: tuple[str, ...] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    proven = "0.61.0"
+    approval_modes: tuple[ApprovalMode, ...] = tuple(ApprovalMode)
+    abilities = frozenset({Ability.RESULT, Ability.RESUME, Ability.SESSION_ID})
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; among others for a prompt that gemini would cut."""
@@ -89,7 +99,7 @@ class Gemini:
             argv += ["--session-id", value("session id", ask.session_id)]
         env = ENVIRONMENT | defaults(ask, QUIET)
         if isinstance(prompt, bytes):
-            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, files=files)
+            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, files=files, opening=Opening())
         if prompt is not None:
             argv.append(f"--prompt-interactive={prompt}")
         return Plan(argv=tuple(argv), env=env, files=files)
@@ -102,56 +112,41 @@ class Gemini:
         found = re.search(r"^\d+\.\d+\.\d+\S*$", text, re.MULTILINE)
         return found[0] if found else None
 
-    def reader(self) -> GeminiReader:
-        return GeminiReader()
+    def dialogue(self, opening: Opening) -> GeminiStream:
+        return GeminiStream()
+
+    def hook(self, payload: Mapping[str, Any]) -> list[Event]:
+        return []
 
 
-class GeminiReader:
+class GeminiStream(Listening):
     """`init`, then messages in pieces and tool calls, then one `result` with a `status`.
 
     The answer is what the assistant said after its last tool call. An `error` event may be a
     warning: it counts until a `result` says otherwise.
     """
 
-    def __init__(self) -> None:
-        self._lines = JsonLines()
-        self._outcome: Outcome | None = None
-        self._said: list[str] = []
-        self._length = 0
-
-    def feed(self, data: bytes) -> None:
-        for event in self._lines.feed(data):
-            self._take(event)
-
-    def _take(self, event: Event) -> None:
-        known = self._outcome or Outcome()
-        match event.get("type"):
+    def take(self, line: Line) -> Iterator[Event]:
+        match line.get("type"):
             case "init":
-                self._outcome = replace(known, session_id=text_of(event, "session_id"), ready=True)
-            case "message" if event.get("role") == "assistant":
-                self._say(text_of(event, "content") or "")
+                yield events.SessionStarted(text_of(line, "session_id"), text_of(line, "model"))
+                yield events.TurnStarted()
+            case "message" if line.get("role") == "assistant":
+                yield events.Said(text_of(line, "content") or "", piece=True)
             case "tool_use":
-                self._said.clear()
-                self._length = 0
+                yield events.ToolStarted(
+                    text_of(line, "tool_id") or "",
+                    text_of(line, "tool_name") or "",
+                    canonical(line.get("parameters")),
+                )
+            case "tool_result":
+                yield events.ToolFinished(text_of(line, "tool_id") or "", line.get("status") != "success")
             case "error":
-                self._outcome = replace(known, error=clip(text_of(event, "message") or "unknown error"))
+                yield events.Problem(text_of(line, "message") or "unknown error")
+            case "result" if line.get("status") == "success":
+                yield events.TurnEnded(status="completed")
             case "result":
-                self._finish(event, known)
-
-    def _say(self, piece: str) -> None:
-        if self._length <= MAX_TEXT:
-            self._said.append(piece)
-            self._length += len(piece)
-
-    def _finish(self, event: Event, known: Outcome) -> None:
-        error = None
-        if event.get("status") != "success":
-            error = clip(text_of(inner(event, "error"), "message") or known.error or "the turn failed")
-        text = clip("".join(self._said)) or None
-        self._outcome = replace(known, text=text, error=error, finished=True)
-
-    def outcome(self) -> Outcome | None:
-        return self._outcome
+                yield events.TurnEnded(status="failed", error=text_of(inner(line, "error"), "message"))
 
 
 PROVIDER = Gemini()

@@ -27,11 +27,13 @@ class Activity(enum.StrEnum):
     """What a screen says about its program; named as on the wire.
 
     `blocked` asks a person for an approval, a login or a choice: nothing automatic types into it.
-    `no_signal`: no rule knows this screen, as while the program starts.
+    `waiting_input` asks them something else. `no_signal`: no rule knows this screen, as while the
+    program starts.
     """
 
     BUSY = "busy"
     IDLE = "idle"
+    WAITING_INPUT = "waiting_input"
     BLOCKED = "blocked"
     NO_SIGNAL = "no_signal"
 

@@ -40,6 +40,10 @@ class Registry:
         except KeyError:
             raise UnknownProvider(name, self.names()) from None
 
+    def find(self, name: str) -> Provider | None:
+        """The provider called `name`, None if this version or this host has none."""
+        return self._providers.get(name)
+
     def variables(self) -> tuple[str, ...]:
         """Patterns of every variable that some provider may need from the host."""
         return tuple(dict.fromkeys(pattern for provider in self for pattern in provider.variables))

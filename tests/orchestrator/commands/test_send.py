@@ -75,7 +75,7 @@ def test_keys_are_pressed_by_name(host: Host) -> None:
         ({"text": "a", "wait_ms": -1}, "invalid", "waitMs"),
         ({"text": "a", "timeout_ms": 0}, "invalid", "timeoutMs"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_what_cannot_be_typed_is_refused_before_anything_is(
     host: Host, fields: dict[str, Any], code: str, words: str

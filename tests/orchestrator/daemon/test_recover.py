@@ -12,6 +12,7 @@ from muster_processes import agent_argv
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
+from orchestrator.daemon.observations import Observations
 from orchestrator.daemon.recover import keep_looking
 from orchestrator.daemon.supervise import Supervisor
 from orchestrator.store.database import Database
@@ -28,7 +29,8 @@ async def test_looking_again_finds_the_unwatched_and_spares_a_spawn_in_flight(tm
     folder = tempfile.mkdtemp(prefix="mu-")
     spawner = KeeperSpawner(f"{folder}/a", f"{folder}/s", f"{folder}/c")
     registry = Registry(Database(str(tmp_path / "host.db")), "h", clock=lambda: 1)  # as old as can be
-    supervisor = Supervisor(registry, BUILTIN, lambda record: None, Watches())
+    observations = Observations(registry, BUILTIN, f"{folder}/p", lambda *_: None)
+    supervisor = Supervisor(registry, lambda record: None, Watches(), observations)
     for agent_id in (UNWATCHED, IN_FLIGHT):
         agent = ManagedAgent(
             id=agent_id, status=Status.STARTING, provider="command", mode=Mode.HEADLESS, created_at=1

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from spawners.providers.base import MAX_TEXT, Outcome
+from spawners.providers.base import Opening
 from spawners.providers.jsonlines import MAX_LINE, JsonLines
 from spawners.providers.registry import BUILTIN
+from spawners.providers.tally import Outcome, Tally
+from spawners.providers.text import MAX_TEXT
 
 
 def lines(*events: dict[str, Any]) -> bytes:
@@ -18,10 +20,10 @@ def lines(*events: dict[str, Any]) -> bytes:
 
 
 def read(provider: str, data: bytes, size: int = 65536) -> Outcome | None:
-    reader = BUILTIN.get(provider).reader()
-    for start in range(0, len(data), size):
-        reader.feed(data[start : start + size])
-    return reader.outcome()
+    dialogue, tally = BUILTIN.get(provider).dialogue(Opening()), Tally()
+    heard = [dialogue.feed(data[start : start + size]) for start in range(0, len(data), size)]
+    tally.take_all(event for events in heard for event in events)
+    return tally.outcome if any(heard) else None
 
 
 CLAUDE_INIT = {"type": "system", "subtype": "init", "session_id": "s-1", "tools": []}

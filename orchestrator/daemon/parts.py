@@ -1,0 +1,254 @@
+"""What a daemon is made of: every part built, and handed what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from orchestrator import host
+from orchestrator.agents.record import AgentRecord
+from orchestrator.agents.registry import Registry
+from orchestrator.capabilities import Capabilities
+from orchestrator.commands.reach import Reach
+from orchestrator.commands.spawn import Spawning, Surroundings
+from orchestrator.config import Config
+from orchestrator.daemon.connection import Connection, find_relay
+from orchestrator.daemon.describe import Describer
+from orchestrator.daemon.dispatch import Dispatcher
+from orchestrator.daemon.heartbeat import beat
+from orchestrator.daemon.housekeep import forget, housekeep
+from orchestrator.daemon.observations import Observations
+from orchestrator.daemon.ration import ration
+from orchestrator.daemon.receive import receive
+from orchestrator.daemon.recover import Recovered, keep_looking, recover
+from orchestrator.daemon.register import stay_registered
+from orchestrator.daemon.report import report
+from orchestrator.daemon.supervise import Supervisor
+from orchestrator.local.handlers import Handlers, Self
+from orchestrator.local.server import LocalServer
+from orchestrator.loginshell import LoginShell
+from orchestrator.store.commands import CommandLog
+from orchestrator.store.database import Database
+from orchestrator.store.facts import Facts
+from relay.wire.agents import ManagedAgent
+from relay.wire.errors import ApiError, Code
+from relay.wire.home import Home
+from relay.wire.orchestrators import Action, ActionRequest
+from spawners.births import Keepers
+from spawners.client import KeeperSpawner
+from spawners.launch import SessionRef
+from spawners.providers.registry import BUILTIN
+from spawners.scopes import Scopes
+from spawners.watch import Watches
+
+__all__ = ["Ending", "Options", "Parts"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one run of the daemon is told; `open_files` is the limit that agents start with."""
+
+    home: Home
+    config: Config
+    take_over: bool = False
+    open_files: int | None = None
+
+
+@dataclass(slots=True)
+class Ending:
+    """How this run is to end; `restart` runs the program anew in the same process."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    restart: bool = False
+    stop_agents: bool = False
+
+
+class Parts:
+    """The composition root. `recover` and `loops` are for after it is made, `close` lets go of all of it."""
+
+    def __init__(self, options: Options, ending: Ending) -> None:
+        home = options.home
+        self._home = home
+        self._database = Database(home.host_database)
+        facts = Facts(self._database)
+        self.config = _with_lasting_id(options.config, facts)
+        self.registry = Registry(self._database, self.config.host_id)
+        self._providers = BUILTIN
+        self._keepers = Keepers(
+            home.cache,
+            zygote=self.config.keeper.zygote,
+            scopes=Scopes.find(os.environ, _warn_of_keepers),
+            report=_warn_of_keepers,
+        )
+        self._keepers.begin()
+        self._spawner = KeeperSpawner(home.agents, home.sockets, home.cache, keepers=self._keepers)
+        self._shell = LoginShell(cache_path=os.path.join(home.cache, "login-shell.json"))
+        self._capabilities = Capabilities(
+            self._providers, self._shell.environment, os.path.join(home.cache, "capabilities.json")
+        )
+        self._connection = Connection(
+            self.config.host_id,
+            _state_id(facts),
+            partial(find_relay, home, self.config),
+            take_over=options.take_over,
+        )
+        self._surroundings = Surroundings(
+            environment=self._shell.environment,
+            executable=self._capabilities.executable,
+            draining=lambda: facts.get("draining") == "yes",
+            own=partial(_own_variables, home, self._connection),
+            open_files=options.open_files,
+        )
+        self.reach = self._reach()
+        self._spawning = self._spawns()
+        self._describer = self._describes()
+        act = partial(_act, ending=ending, facts=facts)
+        self._commands = CommandLog(self._database)
+        self._dispatcher = Dispatcher(
+            reach=self.reach,
+            spawning=self._spawning,
+            commands=self._commands,
+            connection=self._connection,
+            forget=self._forget,
+            act=act,
+        )
+        itself = Self(
+            self._describer.orchestrator,
+            self._describer.health,
+            act,
+            self._forget,
+            self.config.host_id,
+            host.version(),
+        )
+        self.server = LocalServer(home, self.registry, Handlers(self.reach, self._spawning, itself).table())
+
+    def _reach(self) -> Reach:
+        watches = Watches()
+        plans = os.path.join(self._home.state, "plans")
+        observations = Observations(self.registry, self._providers, plans, lambda *_: None)
+        supervisor = Supervisor(self.registry, self._clean, watches, observations)
+        return Reach(self.registry, supervisor, watches, observations, self._providers)
+
+    def _spawns(self) -> Spawning:
+        return Spawning(
+            registry=self.registry,
+            spawner=self._spawner,
+            supervisor=self.reach.supervisor,
+            providers=self._providers,
+            config=self.config,
+            surroundings=self._surroundings,
+            agents_dir=self._home.agents,
+            observations=self.reach.observations,
+        )
+
+    def _describes(self) -> Describer:
+        return Describer(
+            state_dir=self._home.state,
+            registry=self.registry,
+            config=self.config,
+            connection=self._connection,
+            capabilities=self._capabilities,
+            shell=self._shell,
+            draining=self._surroundings.draining,
+            keepers=self._keepers,
+        )
+
+    def _clean(self, record: AgentRecord) -> None:
+        self.reach.observations.clean(record.id)
+        self._spawner.collected(SessionRef(record.id, record.directory))
+
+    async def _forget(self, agent_id: str) -> ManagedAgent:
+        record = self.registry.find(agent_id)
+        await forget(self.registry, self._spawner, record, self.reach.observations.folder)
+        return record.agent
+
+    async def recover(self) -> Recovered:
+        """Find every agent that an earlier daemon has left."""
+        return await recover(self.registry, self._spawner, self.reach.supervisor)
+
+    def loops(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return what runs as long as the daemon does, by name."""
+        registry, supervisor, connection = self.registry, self.reach.supervisor, self._connection
+        linked = [
+            partial(
+                beat,
+                connection=connection,
+                load=self._describer.load,
+                draining=self._surroundings.draining,
+                changed_capabilities=self._capabilities.changed,
+            ),
+            partial(receive, dispatcher=self._dispatcher),
+            partial(report, registry=registry),
+        ]
+        folder = self.reach.observations.folder
+        return {
+            "register": stay_registered(connection, registry, self._describer.registration, linked),
+            "housekeep": housekeep(registry, self._spawner, self._commands, self.config.keep, folder),
+            "recover": keep_looking(registry, self._spawner, supervisor),
+            "ration": ration(registry, supervisor),
+            "capabilities": self._capabilities.keep_fresh(),
+        }
+
+    async def close(self) -> None:
+        """Let go of everything; agents go on running."""
+        await self._dispatcher.close()
+        await self.reach.supervisor.close()
+        await self.reach.observations.close()
+        self.reach.watches.close()
+        await self._keepers.close()
+        self._database.close()
+
+
+def _warn_of_keepers(problem: str) -> None:
+    log.warning("keepers.degraded", problem=problem)
+
+
+def _with_lasting_id(config: Config, facts: Facts) -> Config:
+    """Return `config` with the id this host was last given, if none is given now.
+
+    A daemon that is started again without its options must not become another host to the relay.
+    """
+    host_id = config.host.id or facts.get("host_id") or config.host_id
+    facts.set("host_id", host_id)
+    return msgspec.structs.replace(config, host=msgspec.structs.replace(config.host, id=host_id))
+
+
+def _state_id(facts: Facts) -> str:
+    """Return the id of this state directory, made on first use."""
+    found = facts.get("state_id")
+    if found is None:
+        found = uuid.uuid4().hex
+        facts.set("state_id", found)
+    return found
+
+
+def _own_variables(home: Home, connection: Connection) -> dict[str, str]:
+    """Return what tells an agent where it may report to."""
+    own = {"MUSTER_SOCKET": home.daemon_socket}
+    if connection.url:
+        own["MUSTER_RELAY_URL"] = connection.url
+    return own
+
+
+def _act(request: ActionRequest, by: str, *, ending: Ending, facts: Facts) -> None:
+    """Carry out an action on this daemon. Raises `ApiError` `invalid` for one it does not know."""
+    log.info("daemon.action", action=request.action, by=by)
+    if request.action in (Action.DRAIN, Action.UNDRAIN):
+        facts.set("draining", "yes" if request.action is Action.DRAIN else "no")
+    elif request.action in (Action.SHUTDOWN, Action.RESTART):
+        ending.restart = request.action is Action.RESTART
+        ending.stop_agents = request.stop_agents
+        # The answer to whoever asked goes out first.
+        asyncio.get_running_loop().call_later(0.1, ending.asked.set)
+    else:
+        raise ApiError(Code.INVALID, f"the action {request.action} is not supported by this version")
