@@ -1,85 +1,12 @@
-"""What `stub_llm.py` answers, in the words of three APIs: pure, apart from the pauses of SLOW."""
+"""What `stub_llm.py` answers, in the words of four APIs: pure, apart from the pauses of SLOW."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-Json = dict[str, Any]
-
-SHELL_TOOLS = {  # what each CLI calls its shell tool, and the arguments it takes
-    "Bash": "command",  # claude
-    "run_shell_command": "command",  # gemini
-    "exec_command": "cmd",  # codex
-    "shell_command": "command",  # codex, older
-}
-DIRECTIVE = re.compile(r"(?:NONCE|RUN|SLOW|FAIL)=")
-
-
-@dataclass(frozen=True)
-class Turn:
-    """`role` is user, assistant or tool (a tool's output)."""
-
-    role: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    text: str = ""
-    tool: str | None = None
-    arguments: Json | None = None
-    slow: float = 0.0
-    fail: int = 0
-
-    def pieces(self) -> Iterator[str]:
-        """The text in four pieces over `slow` seconds, or in one at once."""
-        count = 4 if self.slow else 1
-        size = -(-len(self.text) // count) or 1
-        for start in range(0, len(self.text), size):
-            time.sleep(self.slow / count)
-            yield self.text[start : start + size]
-
-
-def decide(turns: list[Turn], tools: list[str]) -> Answer:
-    """Obey the last user text with a directive; side calls (titles, summaries) have none and get `ok`."""
-    asked = [i for i, turn in enumerate(turns) if turn.role == "user" and DIRECTIVE.search(turn.text)]
-    if not asked:
-        return Answer(text="ok")
-    text = turns[asked[-1]].text
-
-    def said(pattern: str, otherwise: str) -> str:
-        found = re.search(pattern, text, re.DOTALL)
-        return found[1] if found else otherwise
-
-    slow, fail = float(said(r"SLOW=([\d.]+)", "0")), int(said(r"FAIL=(\d{3})", "0"))
-    outputs = [turn.text for turn in turns[asked[-1] :] if turn.role == "tool"]
-    command = said(r"RUN=<<(.*?)>>", "")
-    tool = next((name for name in SHELL_TOOLS if name in tools), None)
-    if command and tool and not outputs:
-        return Answer(tool=tool, arguments={SHELL_TOOLS[tool]: command, "description": "stub"}, fail=fail)
-    pong = "PONG " + said(r"NONCE=([\w.-]+)", "none")
-    if outputs:
-        pong += " TOOL=" + " ".join(outputs[-1].split())[-200:]
-    return Answer(text=pong, slow=slow, fail=fail)
-
-
-def flat(content: Any) -> str:
-    """The text somewhere inside of `content`."""
-    match content:
-        case str():
-            return content
-        case list():
-            return "\n".join(flat(part) for part in content)
-        case dict():
-            keys = ("text", "content", "output", "parts", "response")
-            return next((flat(content[key]) for key in keys if key in content), json.dumps(content))
-        case _:
-            return ""
+from stub_directives import Answer, Json, Turn, flat
 
 
 class Anthropic:
@@ -112,7 +39,11 @@ class Anthropic:
             "content": [block],
             "stop_reason": "tool_use" if answer.tool else "end_turn",
             "stop_sequence": None,
-            "usage": {"input_tokens": 11, "output_tokens": 7},
+            "usage": {
+                "input_tokens": answer.tokens_in - answer.tokens_cached,
+                "cache_read_input_tokens": answer.tokens_cached,
+                "output_tokens": answer.tokens_out,
+            },
         }
 
     def events(self, body: Json, answer: Answer) -> Iterator[Json]:
@@ -129,7 +60,7 @@ class Anthropic:
             yield {"type": "content_block_delta", "index": 0, "delta": delta}
         yield {"type": "content_block_stop", "index": 0}
         stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-        yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 7}}
+        yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": answer.tokens_out}}
         yield {"type": "message_stop"}
 
 
@@ -163,7 +94,12 @@ class OpenAI:
             "status": "completed",
             "model": body.get("model"),
             "output": [item],
-            "usage": {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18},
+            "usage": {
+                "input_tokens": answer.tokens_in,
+                "input_tokens_details": {"cached_tokens": answer.tokens_cached},
+                "output_tokens": answer.tokens_out,
+                "total_tokens": answer.tokens_in + answer.tokens_out,
+            },
         }
 
     def events(self, body: Json, answer: Answer) -> Iterator[Json]:
@@ -197,29 +133,84 @@ class Gemini:
         declared = [tool.get("functionDeclarations", []) for tool in body.get("tools") or []]
         return [function["name"] for functions in declared for function in functions]
 
-    def _response(self, body: Json, part: Json, reason: str | None) -> Json:
+    def _response(self, body: Json, answer: Answer, part: Json, reason: str | None) -> Json:
         candidate: Json = {"content": {"role": "model", "parts": [part]}, "index": 0}
         if reason:
             candidate["finishReason"] = reason
-        usage = {"promptTokenCount": 11, "candidatesTokenCount": 7, "totalTokenCount": 18}
+        usage = {
+            "promptTokenCount": answer.tokens_in,
+            "cachedContentTokenCount": answer.tokens_cached,
+            "candidatesTokenCount": answer.tokens_out,
+            "totalTokenCount": answer.tokens_in + answer.tokens_out,
+        }
         return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": body.get("model")}
 
     def whole(self, body: Json, answer: Answer) -> Json:
         part: Json = {"text": answer.text}
         if answer.tool:
             part = {"functionCall": {"name": answer.tool, "args": answer.arguments}}
-        return self._response(body, part, "STOP")
+        return self._response(body, answer, part, "STOP")
 
     def events(self, body: Json, answer: Answer) -> Iterator[Json]:
         if answer.tool:
             yield self.whole(body, answer)
             return
         for piece in answer.pieces():
-            yield self._response(body, {"text": piece}, None)
-        yield self._response(body, {"text": ""}, "STOP")
+            yield self._response(body, answer, {"text": piece}, None)
+        yield self._response(body, answer, {"text": ""}, "STOP")
 
 
-Api = Anthropic | OpenAI | Gemini
+class Chat:
+    """`POST /v1/chat/completions`."""
+
+    name = "chat"
+
+    def turns(self, body: Json) -> Iterator[Turn]:
+        for message in body.get("messages", []):
+            yield Turn(message.get("role", ""), flat(message.get("content")))
+
+    def tools(self, body: Json) -> list[str]:
+        return [tool.get("function", {}).get("name", "") for tool in body.get("tools") or []]
+
+    def _base(self, body: Json, kind: str) -> Json:
+        number = time.time_ns()
+        created = number // 10**9
+        return {"id": f"chatcmpl-{number}", "object": kind, "created": created, "model": body.get("model")}
+
+    def _usage(self, answer: Answer) -> Json:
+        return {
+            "prompt_tokens": answer.tokens_in,
+            "prompt_tokens_details": {"cached_tokens": answer.tokens_cached},
+            "completion_tokens": answer.tokens_out,
+            "total_tokens": answer.tokens_in + answer.tokens_out,
+        }
+
+    def _message(self, answer: Answer) -> Json:
+        if not answer.tool:
+            return {"role": "assistant", "content": answer.text}
+        function = {"name": answer.tool, "arguments": json.dumps(answer.arguments)}
+        call = {"index": 0, "id": f"call_{time.time_ns()}", "type": "function", "function": function}
+        return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+    def whole(self, body: Json, answer: Answer) -> Json:
+        reason = "tool_calls" if answer.tool else "stop"
+        choice = {"index": 0, "message": self._message(answer), "finish_reason": reason}
+        return self._base(body, "chat.completion") | {"choices": [choice], "usage": self._usage(answer)}
+
+    def events(self, body: Json, answer: Answer) -> Iterator[Json]:
+        base = self._base(body, "chat.completion.chunk")
+
+        def chunk(delta: Json, reason: str | None = None) -> Json:
+            return base | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+        yield chunk(self._message(answer) if answer.tool else {"role": "assistant", "content": ""})
+        for piece in answer.pieces():
+            yield chunk({"content": piece})
+        yield chunk({}, "tool_calls" if answer.tool else "stop")
+        yield base | {"choices": [], "usage": self._usage(answer)}
+
+
+Api = Anthropic | OpenAI | Gemini | Chat
 
 
 def find_api(path: str) -> Api | None:
@@ -228,4 +219,6 @@ def find_api(path: str) -> Api | None:
         return Anthropic()
     if path.endswith("/responses"):
         return OpenAI()
+    if path.endswith("/chat/completions"):
+        return Chat()
     return Gemini() if path.endswith("enerateContent") else None

@@ -57,6 +57,14 @@ class StubModel:
             "ANTHROPIC_API_KEY": "sk-ant-stub-0000",
             "CLAUDE_CODE_MAX_RETRIES": "0",
             "OPENAI_API_KEY": "sk-stub-0000",
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "OPENAI_API_BASE": f"{self.url}/v1",
+            "OPENAI_MODEL": "stub-model",
+            "AIDER_MODEL": "openai/stub-model",
+            "COPILOT_OFFLINE": "true",
+            "COPILOT_PROVIDER_BASE_URL": f"{self.url}/v1",
+            "COPILOT_PROVIDER_API_KEY": "stub-0000",
+            "COPILOT_MODEL": "gpt-5.4",
             "GEMINI_API_KEY": "stub-0000",
             "GOOGLE_GEMINI_BASE_URL": self.url,
         }
@@ -101,10 +109,15 @@ def home(tmp_path: Path, model: StubModel) -> Path:
 
     codex gets a provider of its own, because its built-in one tries a WebSocket first; gemini its
     kind of login, without which it refuses a base URL, and a model, because `auto` asks another one
-    which to take.
+    which to take; qwen its kind of login and a model; opencode a provider of the API it speaks best.
+    copilot and aider are set up by their environment alone.
     """
     folder = tmp_path / "home"
-    (folder / ".gemini").mkdir(parents=True)
+    _opencode(folder / ".config" / "opencode" / "opencode.json", model.url)
+    (folder / ".qwen").mkdir()
+    openai = {"security": {"auth": {"selectedType": "openai"}}, "model": {"name": "stub-model"}}
+    (folder / ".qwen" / "settings.json").write_text(json.dumps(openai))
+    (folder / ".gemini").mkdir()
     settings = {
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "model": {"name": "gemini-2.5-flash"},
@@ -116,3 +129,15 @@ def home(tmp_path: Path, model: StubModel) -> Path:
         f'base_url = "{model.url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
     )
     return folder
+
+
+def _opencode(path: Path, url: str) -> None:
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "stub",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "stub-0000"},
+        "models": {"stub-model": {"name": "stub-model", "limit": {"context": 100_000, "output": 10_000}}},
+    }
+    path.parent.mkdir(parents=True)
+    config = {"$schema": "https://opencode.ai/config.json", "model": "stub/stub-model"}
+    path.write_text(json.dumps(config | {"provider": {"stub": provider}}))
