@@ -57,6 +57,26 @@ npm_clis() {
     (cd "$prefix" && npm ls --depth=0 | tail -n +2)
 }
 
+# aider in a virtual environment of its own: it pins a hundred packages, and needs a Python before 3.13.
+aider_cli() {
+    local version=0.86.2 python found prefix
+    for python in python3.12 python3.11 python3; do
+        found=$(command -v "$python" || true)
+        [[ $found ]] && "$found" -c 'import sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' && break
+        found=
+    done
+    [[ $found ]] || { echo "no Python from 3.10 to 3.12 for aider: its tests are skipped"; return; }
+    prefix=$cache/aider-$version-$("$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    if [[ ! -e $prefix/complete ]]; then
+        rm -rf "$prefix"
+        "$found" -m venv "$prefix"
+        "$prefix/bin/pip" install -q --disable-pip-version-check "aider-chat==$version"
+        touch "$prefix/complete"
+    fi
+    export MUSTER_TEST_AIDER=$prefix
+    "$prefix/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -i '^aider'
+}
+
 postgres_bin() {
     local found
     found=$(find /usr/lib/postgresql /usr/pgsql-* -path '*/bin/initdb' 2>/dev/null | sort -V | tail -1 || true)
@@ -111,7 +131,8 @@ must_not_skip() {
     [[ $EUID != 0 ]] || names+=(root)
     [[ $EUID != 0 || ! (-w /sys/fs/cgroup/memory || -w /sys/fs/cgroup/cgroup.procs) ]] || names+=(cgroup)
     [[ -z ${MUSTER_TEST_POSTGRES:-} ]] || names+=(postgres)
-    [[ -z ${MUSTER_TEST_NPM:-} ]] || names+=(npm claude codex gemini)
+    [[ -z ${MUSTER_TEST_NPM:-} ]] || names+=(npm claude codex gemini opencode copilot qwen)
+    [[ -z ${MUSTER_TEST_AIDER:-} ]] || names+=(aider)
     for program in tmux vim htop less openssl; do
         ! command -v "$program" >/dev/null || names+=("$program")
     done

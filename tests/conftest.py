@@ -21,6 +21,11 @@ NPM = os.environ.get("MUSTER_TEST_NPM")
 if NPM:
     os.environ["PATH"] += os.pathsep + os.path.join(NPM, "node_modules", ".bin")
 
+AIDER = os.environ.get("MUSTER_TEST_AIDER")
+"""The virtual environment in which aider is, if it is not on PATH."""
+if AIDER:
+    os.environ["PATH"] += os.pathsep + os.path.join(AIDER, "bin")
+
 
 def _listens(variable: str, port: int) -> str:
     url = os.environ.get(variable, "")
@@ -63,6 +68,10 @@ MISSING: dict[str, Callable[[], str]] = {
     "claude": _program("claude"),
     "codex": _program("codex"),
     "gemini": _program("gemini"),
+    "opencode": _program("opencode"),
+    "copilot": _program("copilot"),
+    "qwen": _program("qwen"),
+    "aider": _program("aider"),
 }
 """Every name the `needs` marker knows → why it is missing, or empty."""
 
