@@ -628,3 +628,43 @@ async def test_a_running_agent_is_not_forgotten_and_an_ended_one_leaves_nothing(
     with pytest.raises(SessionLost) as lost:
         await spawner.reattach(session.ref)
     assert lost.value.kind == "unknown"
+
+
+async def test_what_was_given_before_is_not_given_again_and_survives_who_gave_it(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    """A daemon may repeat all that it has ever wanted to say, from the start."""
+    session = await spawner.spawn(scripted("cat", stdin=Stdin(live=True)))
+    await session.give(0, b"one ")
+    await session.detach()
+
+    later = await spawner.reattach(session.ref)
+    await later.give(0, b"one two ")
+    await later.give(4, b"two three")
+    await later.close_stdin()
+
+    assert await everything(later) == b"one two three"
+    assert (await later.wait()).code == 0
+
+
+async def test_bytes_behind_a_gap_are_not_given(spawner: KeeperSpawner, scripted: Scripted) -> None:
+    session = await spawner.spawn(scripted("cat", stdin=Stdin(live=True)))
+    await session.give(0, b"one")
+
+    with pytest.raises(SpawnerError, match="only 3 bytes were given"):
+        await session.give(4, b"three")
+
+    await session.close_stdin()
+    assert await everything(session) == b"one"
+
+
+async def test_giving_to_a_program_that_reads_no_more_says_that_it_has_ended(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
+    session = await spawner.spawn(scripted(f"await:{fifo}", stdin=Stdin(live=True)))
+    giving = asyncio.create_task(session.give(0, bytes(4 * MIB)))  # more than pipe and keeper hold
+
+    await asyncio.to_thread(fifo.write_bytes, b"go")
+
+    with pytest.raises(SessionEnded):
+        await giving
