@@ -82,6 +82,7 @@ class Conversation:
         self._said = 0
         self._unsaid = bytearray()
         self._something = asyncio.Event()
+        self._moved = asyncio.Event()
         self._broken = ""
         self._speaks = speaks
         self._repeat: collections.deque[dict[str, Any]] = collections.deque()
@@ -98,6 +99,12 @@ class Conversation:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
 
+    async def heard_upto(self, offset: int) -> None:
+        """Return once all output before `offset` was heard."""
+        while self._at < offset:
+            self._moved.clear()
+            await self._moved.wait()
+
     def send(self, text: str) -> None:
         """Say `text`. Raises `ProviderError`; nothing was said then."""
         self._do({"do": "send", "text": text})
@@ -106,9 +113,10 @@ class Conversation:
         """End the present turn. Raises `ProviderError`."""
         self._do({"do": "interrupt"})
 
-    def decide(self, request_id: str, decision: Decision) -> None:
-        """Answer an approval. Raises `ProviderError`."""
-        self._do({"do": "decide", "request": request_id, "decision": asdict(decision)})
+    def decide(self, request_id: str, decision: Decision, note: str = "") -> None:
+        """Answer an approval. `note` is written down with it and comes back in its `ApprovalSettled`, also
+        to a later daemon. Raises `ProviderError`."""
+        self._do({"do": "decide", "request": request_id, "decision": asdict(decision), "note": note})
 
     def change(self, model: str | None, approval_mode: ApprovalMode | None) -> None:
         """Go on with another model or mode. Raises `ProviderError`."""
@@ -123,15 +131,18 @@ class Conversation:
             raise ProviderError("unsupported", "the host is still reading what was said; try again")
         if self._broken:
             raise ProviderError("unsupported", self._broken)
-        self._apply(entry)  # first, for what cannot be said must not be repeated for ever
+        news = self._apply(entry)  # first, for what cannot be said must not be repeated for ever
         try:
             self._journal.add(self._at, entry)
         except OSError as error:
             self._broken = f"what is said cannot be written down ({error.strerror}); resume it as a new agent"
             raise ProviderError("unsupported", self._broken) from error
         self._take_outgoing()
+        if news:
+            self._heard(news, 0)
 
-    def _apply(self, entry: dict[str, Any]) -> None:
+    def _apply(self, entry: dict[str, Any]) -> list[Event]:
+        """Tell the dialogue `entry` and return what has happened by that alone."""
         match entry["do"]:
             case "send":
                 self._dialogue.send(entry["text"])
@@ -139,12 +150,13 @@ class Conversation:
                 self._dialogue.interrupt()
             case "decide":
                 self._dialogue.decide(entry["request"], Decision(**entry["decision"]))
-                self._heard([ApprovalSettled(entry["request"])], 0)
+                return [ApprovalSettled(entry["request"], entry["note"])]
             case "change":
                 mode = entry["approvalMode"]
                 self._dialogue.change(entry["model"], ApprovalMode(mode) if mode else None)
             case "finish":
                 self._dialogue.finish()
+        return []
 
     def _take_outgoing(self) -> None:
         self._unsaid += self._dialogue.take_outgoing()
@@ -170,12 +182,14 @@ class Conversation:
             self._repeat.clear()
         if not isinstance(item, Chunk):
             self._at = item.end
+            self._moved.set()
             return
         while self._repeat and self._repeat[0]["at"] < item.end:
             upto = max(self._repeat[0]["at"], self._at)
             self._feed(item, upto)
             self._repeat_upto(upto)
         self._feed(item, item.end)
+        self._moved.set()
 
     def _feed(self, chunk: Chunk, upto: int) -> None:
         """Feed what of `chunk` stands behind what was fed, up to `upto`."""
@@ -190,7 +204,9 @@ class Conversation:
     def _repeat_upto(self, at: int) -> None:
         while self._repeat and self._repeat[0]["at"] <= at:
             with contextlib.suppress(ProviderError):
-                self._apply(self._repeat.popleft())
+                news = self._apply(self._repeat.popleft())
+                if news:
+                    self._heard(news, 0)
             self._take_outgoing()
 
     async def _write(self) -> None:

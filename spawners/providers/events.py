@@ -87,9 +87,13 @@ class ApprovalAsked:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSettled:
-    """The CLI no longer waits for this decision, whoever made it."""
+    """The CLI no longer waits for this decision, whoever made it.
+
+    `note` is what was written down with an answer that `Conversation.decide` gave; empty for any other.
+    """
 
     id: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
