@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from spawners.launch import Stdin
-from spawners.providers.base import ApprovalMode, Ask, Plan, Provider, ProviderError, UnknownProvider
+from spawners.providers.base import ApprovalMode, Ask, Opening, Plan, Provider, ProviderError, UnknownProvider
 from spawners.providers.registry import BUILTIN, Registry
 
 CLIS = [provider for provider in BUILTIN if provider.binaries]
@@ -223,7 +223,7 @@ def test_every_provider_keeps_to_the_port() -> None:
     for provider in BUILTIN:
         assert provider.modes
         assert provider.version_argv, "a CLI is never started bare"
-        assert provider.reader().outcome() is None
+        assert provider.dialogue(Opening()).feed(b"") == []
 
 
 @pytest.mark.parametrize(
