@@ -10,15 +10,10 @@ from relay.wire.agents import ManagedAgent
 from relay.wire.approvals import MAX_INPUT, Approval, ApprovalState, approval_id
 from spawners.providers.events import ApprovalAsked
 
-__all__ = ["KEPT", "asked", "id_of", "settled"]
+__all__ = ["KEPT", "asked", "settled"]
 
 KEPT = 20
 """Questions that an agent's record holds, the answered ones among them."""
-
-
-def id_of(agent_id: str, event: ApprovalAsked) -> str:
-    """Return the id that `event` has for everybody."""
-    return approval_id(agent_id, event.id)
 
 
 def asked(
@@ -26,7 +21,7 @@ def asked(
 ) -> Approval:
     """Return the approval that `event` asks for."""
     return Approval(
-        id=id_of(agent.id, event),
+        id=approval_id(agent.id, event.id),
         agent_id=agent.id,
         orchestrator_id=agent.orchestrator_id,
         label=agent.label,
@@ -46,16 +41,18 @@ def settled(
 ) -> list[Approval]:
     """Return `known` brought up to date with what is `pending` now, at most `KEPT`, newest last.
 
-    What is no longer asked has the answer that was given, or was withdrawn.
+    What is no longer asked has the answer that was given, or was withdrawn. What was settled and is asked
+    all the same is pending again: the CLI knows best.
     """
-    asking = {approval.id for approval in pending}
+    asking = {approval.id: approval for approval in pending}
     kept: list[Approval] = []
     for approval in known:
-        if approval.state is ApprovalState.PENDING and approval.id not in asking:
+        waits = approval.state is ApprovalState.PENDING
+        if waits and approval.id not in asking:
             withdrawn = msgspec.structs.replace(approval, state=ApprovalState.WITHDRAWN, answered_at=now)
             kept.append(answers.get(approval.id, withdrawn))
         else:
-            kept.append(approval)
+            kept.append(approval if waits else asking.get(approval.id, approval))
     there = {approval.id for approval in kept}
     kept += [approval for approval in pending if approval.id not in there]
     old = len(kept) - KEPT

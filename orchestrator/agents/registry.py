@@ -22,6 +22,7 @@ from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
 from relay.wire.events import Event, EventType
 from relay.wire.orchestrators import Report
+from relay.wire.questions import changed
 from relay.wire.references import resolve
 
 __all__ = ["Registry"]
@@ -167,12 +168,18 @@ class Registry:
             raise ApiError(
                 Code.STORAGE_FULL, f"the host's database cannot be written: {error}; free some disk space"
             ) from error
+        before = self._records.get(record.id)
         self._records[record.id] = record
         (self._active.discard if record.agent.ended else self._active.add)(record.id)
         self.outbox_grew.set()
+        asked, settled = changed(before.agent.approvals if before else [], record.agent.approvals)
+        for approval in asked:
+            self._announce(EventType.APPROVAL_ASKED, record.agent, at, approval=approval)
+        for approval in settled:
+            self._announce(EventType.APPROVAL_SETTLED, record.agent, at, approval=approval)
         self._announce(kind, record.agent, at)
 
-    def _announce(self, kind: str, agent: ManagedAgent, at: int) -> None:
+    def _announce(self, kind: str, agent: ManagedAgent, at: int, **data: Any) -> None:
         number = max(self._clock() * 1000, self._events[-1].id + 1 if self._events else 0)
         event = Event(
             id=number,
@@ -181,7 +188,7 @@ class Registry:
             received_at=at,
             orchestrator_id=self._host_id,
             agent_id=agent.id,
-            data={"status": agent.status, "agent": agent},
+            data={"status": agent.status, "agent": agent, **data},
         )
         self._events.append(event)
         for watch in self._watches:

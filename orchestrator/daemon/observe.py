@@ -13,8 +13,8 @@ from orchestrator.agents.activity import Sightings, Source
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from relay.wire.agents import Activity, Mode, Usage
-from relay.wire.approvals import Approval, ApprovalState
-from relay.wire.base import now_ms
+from relay.wire.approvals import Approval, ApprovalState, approval_id
+from relay.wire.base import decode, now_ms
 from relay.wire.errors import ApiError
 from relay.wire.events import EventType
 from spawners.providers import events
@@ -49,15 +49,26 @@ class Observer:
         self._approval_timeout_ms = approval_timeout_ms
         self._tally = Tally()
         self._sightings = Sightings()
-        self._asked: dict[str, tuple[events.ApprovalAsked, int]] = {}
+        self._asked: dict[str, Approval] = {}
         self._requests: dict[str, str] = {}
         self._answers: dict[str, Approval] = {}
+        self._take_up()
         self._caught_up = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def outcome(self) -> Outcome:
         return self._tally.outcome
+
+    def _take_up(self) -> None:
+        """Begin with what an earlier daemon saw asked in a terminal, for that is not told again."""
+        record = self._registry.get(self._agent_id)
+        if record is not None and record.agent.mode is not Mode.HEADLESS:
+            self._asked = {a.id: a for a in record.agent.approvals if a.state is ApprovalState.PENDING}
+
+    def asks(self, approval_id: str) -> bool:
+        """Whether the agent waits for this answer."""
+        return approval_id in self._asked
 
     def request_of(self, approval_id: str) -> str | None:
         """The CLI's own id for what it asks; None for what it does not ask (any longer)."""
@@ -75,17 +86,19 @@ class Observer:
         urgent = False
         for event in several:
             self._tally.take(event)
-            activity = activity_of(event)
-            if activity is not None:
-                self._sightings.saw(source, Activity(activity), at_ms)
             if isinstance(event, events.ApprovalAsked):
-                self._asked[event.id] = (event, at_ms)
-                self._requests[approvals.id_of(self._agent_id, event)] = event.id
+                self._ask(event, at_ms)
             elif isinstance(event, events.ApprovalSettled):
-                self._settled(event.id)
+                self._settle(approval_id(self._agent_id, event.id), event.note)
             elif isinstance(event, events.TurnEnded):
-                for request in [*self._asked]:
-                    self._settled(request)
+                self._asked.clear()
+                self._requests.clear()
+            doing = activity_of(event)
+            if doing is not None:
+                activity = Activity(doing)
+                if self._asked and activity is Activity.BUSY:  # with another tool, beside the one that waits
+                    activity = Activity.BLOCKED
+                self._sightings.saw(source, activity, at_ms)
             urgent |= not isinstance(event, events.Used | events.ContextUsed | events.Said)
         if self._caught_up:
             self._acted(self._agent_id, self.outcome)
@@ -100,14 +113,35 @@ class Observer:
         if self._caught_up:
             self._show()
 
-    def answering(self, answered: Approval) -> None:
-        """Have `answered` stand as the answer once the CLI has been given it."""
-        self._answers[answered.id] = answered
+    def answered(self, answer: Approval) -> None:
+        """Note that the agent was given this answer in its terminal."""
+        self._asked.pop(answer.id, None)
+        self._requests.pop(answer.id, None)
+        self._answers[answer.id] = answer
+        self._show()
 
-    def _settled(self, request: str) -> None:
-        asked = self._asked.pop(request, None)
-        if asked is not None:
-            self._requests.pop(approvals.id_of(self._agent_id, asked[0]), None)
+    def asks_nothing(self) -> None:
+        """Note that the agent's terminal shows no question (any more)."""
+        if self._asked:
+            self._asked.clear()
+            self._requests.clear()
+            self._show()
+
+    def _ask(self, event: events.ApprovalAsked, at_ms: int) -> None:
+        record = self._registry.get(self._agent_id)
+        if record is None:
+            return
+        channel = "stream" if record.agent.mode is Mode.HEADLESS else "screen"
+        asked = approvals.asked(record.agent, event, at_ms, channel, self._approval_timeout_ms)
+        self._asked.setdefault(asked.id, asked)
+        self._requests[asked.id] = event.id
+
+    def _settle(self, asked: str, note: str = "") -> None:
+        """`note` is the answer, where it was given through this host."""
+        self._asked.pop(asked, None)
+        self._requests.pop(asked, None)
+        if note:
+            self._answers[asked] = decode(note.encode(), Approval)
 
     def close(self) -> None:
         if self._timer is not None:
@@ -130,9 +164,8 @@ class Observer:
         changed = {name: value for name, value in wanted.items() if getattr(agent, name) != value}
         if not changed:
             return
-        kind = self._kind(agent.approvals, changed.get("approvals"))
         try:
-            self._registry.change(self._agent_id, kind, **changed)
+            self._registry.change(self._agent_id, EventType.AGENT_CHANGED, **changed)
         except ApiError as error:
             log.error("agent.not_shown", agent=self._agent_id, error=error.message)
 
@@ -147,20 +180,7 @@ class Observer:
         }
 
     def _approvals(self, record: AgentRecord) -> list[Approval]:
-        channel = "stream" if record.agent.mode is Mode.HEADLESS else "screen"
-        asked = [
-            approvals.asked(record.agent, event, at, channel, self._approval_timeout_ms)
-            for event, at in self._asked.values()
-        ]
-        return approvals.settled(record.agent.approvals, asked, self._answers, now_ms())
-
-    @staticmethod
-    def _kind(before: list[Approval], after: list[Approval] | None) -> str:
-        if after is None:
-            return EventType.AGENT_CHANGED
-        pending = {item.id for item in after if item.state is ApprovalState.PENDING}
-        known = {item.id for item in before}
-        return EventType.APPROVAL_ASKED if pending - known else EventType.APPROVAL_SETTLED
+        return approvals.settled(record.agent.approvals, [*self._asked.values()], self._answers, now_ms())
 
 
 def shown(outcome: Outcome) -> dict[str, Any]:

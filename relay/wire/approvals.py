@@ -8,6 +8,7 @@ import hashlib
 from relay.wire.base import Wire
 
 __all__ = [
+    "MAX_ANSWER",
     "MAX_INPUT",
     "AnswerRequest",
     "Approval",
@@ -19,6 +20,8 @@ __all__ = [
 
 MAX_INPUT = 16 * 1024
 """Characters of a tool's input that are shown; the host's output holds all of it."""
+MAX_ANSWER = 256 * 1024
+"""Characters of a changed input; a reason has at most `MAX_INPUT`."""
 
 
 class ApprovalState(enum.StrEnum):
