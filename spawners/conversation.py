@@ -175,6 +175,9 @@ class Conversation:
         self.caught_up.set()
         async for item in self._session.output(self._at, follow=True):
             self._hear(item)
+        news = self._dialogue.end()
+        if news:
+            self._heard(news, 0)
 
     def _hear(self, item: Chunk | Gap | Resized) -> None:
         if isinstance(item, Gap):

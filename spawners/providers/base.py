@@ -212,6 +212,9 @@ class Dialogue(Protocol):
     def finish(self) -> None:
         """Let the CLI end once its turn is over."""
 
+    def end(self) -> list[Event]:
+        """Return what the end of stdout says: the end of a turn, where the CLI has no word for that."""
+
 
 class Ability(enum.StrEnum):
     """What a provider can do beyond running a prompt to its end; each is shown by `muster providers`."""

@@ -38,6 +38,9 @@ class Silent:
     def finish(self) -> None:
         """It ends by itself."""
 
+    def end(self) -> list[Event]:
+        return []
+
 
 class Listening(Silent):
     """Reads JSON lines; a provider says in `take` what one of them means."""
