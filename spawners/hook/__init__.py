@@ -1,0 +1,1 @@
+"""The program that a CLI's own hooks run: see `program.py`."""
