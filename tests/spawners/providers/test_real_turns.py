@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from stub_fixtures import StubModel
+from talking import run, started
 
-from spawners.providers.base import ApprovalMode, Ask, Outcome
+from spawners.providers.base import ApprovalMode, Ask
 from spawners.providers.registry import BUILTIN
 
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini")]
-TURN_S = 90
-"""Far above the one or two seconds of a turn, so that a busy machine does not matter."""
-
-
-@dataclass
-class Ran:
-    code: int
-    outcome: Outcome | None
-    stderr: str
-
-
-class Running:
-    """One CLI, started from its plan as the keeper would: whole stdin, then end of file."""
-
-    def __init__(self, process: asyncio.subprocess.Process, provider: str, stdin: bytes) -> None:
-        self.process = process
-        self._reader = BUILTIN.get(provider).reader()
-        self._stdin = stdin
-
-    async def end(self) -> Ran:
-        out, err = await asyncio.wait_for(self.process.communicate(self._stdin), TURN_S)
-        for start in range(0, len(out), 1000):
-            self._reader.feed(out[start : start + 1000])
-        assert self.process.returncode is not None
-        return Ran(self.process.returncode, self._reader.outcome(), err.decode(errors="replace"))
-
-
-@contextlib.asynccontextmanager
-async def started(ask: Ask, provider: str) -> AsyncIterator[Running]:
-    plan = BUILTIN.get(provider).plan(ask)
-    for name, content in plan.files.items():
-        Path(ask.state_dir, name).write_bytes(content)
-    process = await asyncio.create_subprocess_exec(
-        *plan.argv,
-        cwd=ask.cwd,
-        env=plan.environment(ask.env),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        yield Running(process, provider, plan.stdin.data)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-
-
-async def run(ask: Ask, provider: str) -> Ran:
-    async with started(ask, provider) as running:
-        return await running.end()
 
 
 @pytest.fixture
@@ -98,7 +45,6 @@ async def test_a_turn_ends_with_the_model_s_answer_and_a_session_to_resume(
     first = await run(replace(ask, prompt="NONCE=one"), provider)
 
     assert first.code == 0, first.stderr
-    assert first.outcome is not None
     assert first.outcome.session_id
     assert (first.outcome.text, first.outcome.error, first.outcome.finished) == ("PONG one", None, True)
 
@@ -106,7 +52,6 @@ async def test_a_turn_ends_with_the_model_s_answer_and_a_session_to_resume(
     second = await run(resumed, provider)
 
     assert second.code == 0, second.stderr
-    assert second.outcome is not None
     assert second.outcome.text == "PONG two"
     assert "NONCE=one" in "".join(model.request()["users"])
 
@@ -156,10 +101,9 @@ async def test_open_runs_what_the_model_wants(provider: str, ask: Ask) -> None:
 
 @pytest.mark.parametrize("provider", CLIS)
 async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask) -> None:
-    ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider)
+    ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider, golden="one-shot")
 
     assert ran.code == 0, ran.stderr
-    assert ran.outcome is not None
     assert "git version" in (ran.outcome.text or ""), ran
 
 
@@ -174,10 +118,9 @@ async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask
 
 @pytest.mark.parametrize("provider", CLIS)
 async def test_a_refusal_of_the_model_is_the_error_of_the_run(provider: str, ask: Ask) -> None:
-    ran = await run(replace(ask, prompt="FAIL=400"), provider)
+    ran = await run(replace(ask, prompt="FAIL=400"), provider, golden="api-error")
 
     assert ran.code != 0
-    assert ran.outcome is not None
     assert "stub failure" in (ran.outcome.error or ""), ran
 
 
@@ -201,13 +144,11 @@ async def test_an_interrupted_turn_has_failed_although_its_exit_code_is_0(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
     """Interrupted before the answer has begun, it says nothing at all: its run has no end."""
-    async with started(replace(ask, prompt="NONCE=slow SLOW=60"), provider) as running:
-        ending = asyncio.create_task(running.end())
+    async with started(replace(ask, prompt="NONCE=slow SLOW=60"), provider) as talk:
         await asyncio.to_thread(model.request)
-        os.killpg(running.process.pid, signal.SIGINT)
-        ran = await ending
+        os.killpg(talk.process.pid, signal.SIGINT)
+        ran = await talk.end()
 
     assert ran.code == 0
-    assert ran.outcome is not None
     assert ran.outcome.failure
     assert ran.outcome.text is None
