@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections.abc import AsyncIterator
 
 from orchestrator.commands.reach import Reach
+from orchestrator.commands.turns import turn_of
 from relay.wire.agents import Mode
 from relay.wire.errors import ApiError, Code
 from relay.wire.terminal import Receipt, SendRequest, SendResult
@@ -31,9 +31,6 @@ POLL_S = 0.1
 
 LOOK_S = 1.0
 """A person may keep the keyboard for half a minute; that the agent has ended is noticed before that."""
-
-_turns: weakref.WeakKeyDictionary[Session, asyncio.Lock] = weakref.WeakKeyDictionary()
-"""One message at a time for each terminal, whoever sends it: two would run into each other."""
 
 
 async def send_message(reach: Reach, reference: str, request: SendRequest) -> SendResult:
@@ -121,7 +118,7 @@ class _Turn:
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Hold the terminal's turn. Raises `ApiError` `busy` if another message is too long about it."""
-        lock = _turns.setdefault(self._session, asyncio.Lock())
+        lock = turn_of(self._session)
         if lock.locked():
             try:
                 async with asyncio.timeout(max(0.0, self._left_s)):

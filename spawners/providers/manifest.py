@@ -4,6 +4,9 @@ The data stands in `manifests/NAME.toml`. A rule holds if all of its patterns ar
 terminal's title, `screen` in the last `lines` lines that are not blank, joined by newlines. The first
 rule that holds decides, so questions come before work and work before rest. A group called `said` in
 `screen` is quoted in the reason.
+
+`[approval]` is the menu in which it asks for one: `screen` (in the last `lines` lines) holds only while
+the key `allow` allows this once and the key `deny` denies it. `[keys]` has those that `interrupt` a turn.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Activity", "Judgement", "Manifest", "Rule", "judge", "load", "parse"]
+__all__ = ["Activity", "Judgement", "Manifest", "Menu", "Rule", "judge", "load", "parse"]
 
 VERSION = 1
 MAX_SAID = 200
@@ -48,10 +51,27 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Menu:
+    """The question for an approval, as it stands on the screen, and the one key for each answer."""
+
+    screen: re.Pattern[str]
+    lines: int
+    allow: str
+    deny: str
+
+    def shown(self, lines: Sequence[str]) -> str:
+        """Return the menu's text on a screen of these `lines`; empty if it is not there."""
+        shown = [line for line in lines if line.strip()]
+        found = self.screen.search("\n".join(shown[-self.lines :]))
+        return found.group() if found else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """`cli` is the version it was written for. `submit_delay_s` must pass between a text and the Enter
     that submits it; `pasted` is what stands for a long one in the CLI's input. With `bracketed_paste`
-    the CLI takes no message before it has asked its terminal for that."""
+    the CLI takes no message before it has asked its terminal for that. `menu` None and `interrupt`
+    empty: not known."""
 
     provider: str
     cli: str
@@ -59,6 +79,8 @@ class Manifest:
     bracketed_paste: bool
     pasted: re.Pattern[str]
     rules: tuple[Rule, ...]
+    menu: Menu | None = None
+    interrupt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +127,15 @@ def parse(provider: str, text: str) -> Manifest:
             bracketed_paste=table["submit"]["bracketed_paste"],
             pasted=re.compile(table["submit"]["pasted"]),
             rules=tuple(_rule(rule) for rule in table["rule"]),
+            menu=_menu(table["approval"]) if "approval" in table else None,
+            interrupt=tuple(table.get("keys", {}).get("interrupt", ())),
         )
     except (KeyError, TypeError, re.error) as error:
         raise ValueError(f"the manifest of {provider}: {error!r}") from None
+
+
+def _menu(table: Mapping[str, Any]) -> Menu:
+    return Menu(re.compile(table["screen"]), table["lines"], table["allow"], table["deny"])
 
 
 def _rule(table: Mapping[str, Any]) -> Rule:

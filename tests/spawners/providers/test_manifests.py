@@ -137,3 +137,26 @@ def test_a_manifest_that_follows_the_rules_is_read() -> None:
 
     assert (found.submit_delay_s, len(found.rules)) == (0.001, 1)
     assert judge(found, "xyz", []).reason == "r"
+
+
+WITH_MENU = [name for name in WANTED if load(name.partition("-")[0]).menu is not None]
+
+
+@pytest.mark.parametrize("name", WITH_MENU)
+def test_the_menu_of_an_approval_is_there_only_while_it_is_asked(name: str) -> None:
+    menu = load(name.partition("-")[0]).menu
+    assert menu is not None
+
+    assert bool(menu.shown(screen(name)[1])) == (WANTED[name][1] == APPROVAL)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_MENU if WANTED[name][1] == APPROVAL])
+def test_a_menu_on_which_another_answer_is_chosen_takes_no_key(name: str) -> None:
+    """Enter would take that one: a person has moved the mark."""
+    menu = load(name.partition("-")[0]).menu
+    assert menu is not None
+    lines = screen(name)[1]
+    mark = next(mark for mark in "❯›●" if any(f"{mark} 1." in line for line in lines))
+    moved = [line.replace(f"{mark} 1.", "  1.").replace("  2.", f"{mark} 2.") for line in lines]
+
+    assert not menu.shown(moved)
