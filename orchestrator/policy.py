@@ -35,12 +35,12 @@ def check_request(
     if not _matches(request.provider, policy.providers):
         allowed = ", ".join(policy.providers) or "none"
         raise _refuse("providers", f"{request.provider!r} is not allowed; allowed: {allowed}")
-    if request.approval_mode not in APPROVAL_MODES:
+    if request.approval not in APPROVAL_MODES:
         modes = ", ".join(APPROVAL_MODES)
-        raise ApiError(Code.INVALID, f"approvalMode must be one of {modes}, not {request.approval_mode!r}")
-    if APPROVAL_MODES.index(request.approval_mode) > APPROVAL_MODES.index(policy.approval_max):
+        raise ApiError(Code.INVALID, f"approvalMode must be one of {modes}, not {request.approval!r}")
+    if APPROVAL_MODES.index(request.approval) > APPROVAL_MODES.index(policy.approval_max):
         raise _refuse(
-            "approval_max", f"{request.approval_mode!r} is above the highest allowed, {policy.approval_max!r}"
+            "approval_max", f"{request.approval!r} is above the highest allowed, {policy.approval_max!r}"
         )
     for name in request.env:
         if name.startswith(RESERVED_ENV):

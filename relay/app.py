@@ -103,7 +103,7 @@ class Relay:
             scrubber=self._scrubber,
         )
         agents = Agents(store, bus, changes, leases, self._tokens)
-        spawning = Spawning(changes, leases, self._queue, config.queue_timeout_ms)
+        spawning = Spawning(changes, leases, self._queue, agents, config.queue_timeout_ms)
         steering = Steering(changes, leases, agents, commands, config.signal_timeout_ms)
         hosts = Hosts(store, changes, leases, self._queue)
         health = HealthReport(store, bus, leases, self._reaper, version())

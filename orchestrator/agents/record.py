@@ -42,7 +42,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     `agent` is what the wire shows. `directory` is the session's, `caller` and the agent's
     idempotency key make a spawn unique, `token_hash` is the SHA-256 of the agent's own token.
     `spool_pruned` says that the output was deleted to make room. `approval_timeout_ms` is how long
-    what it asks waits for an answer (None: for ever).
+    what it asks waits for an answer (None: for ever). `model` is the one that was asked for; the agent's
+    own is what its CLI calls it.
     """
 
     agent: ManagedAgent
@@ -52,6 +53,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     stop: StopIntent | None = None
     spool_pruned: bool = False
     approval_timeout_ms: int | None = None
+    model: str | None = None
 
     @property
     def id(self) -> str:

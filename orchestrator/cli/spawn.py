@@ -15,11 +15,12 @@ from orchestrator.cli.output import print_json, say
 from orchestrator.cli.parameters import JsonOpt, takes
 from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.spawning import build_request, open_server, submit
+from orchestrator.cli.target import Server
 from orchestrator.cli.verdict import spoken
 from orchestrator.cli.words import because
-from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 
-__all__ = ["command"]
+__all__ = ["Options", "attached", "check_attach", "check_wait", "command", "started"]
 
 ANSWER_S = 3.0
 """How long the host that was chosen has for its answer, so that its refusal is not missed."""
@@ -42,16 +43,26 @@ def command(ctx: typer.Context, options: Options) -> None:
 
     Give a prompt and a --provider, or any command after --.
     """
-    if options.wait not in (None, "running", "ready", "ended"):
-        raise typer.BadParameter(f"{options.wait!r} is none of running, ready, ended", param_hint="--wait")
+    check_wait(options)
     if options.attach:
         _attach(ctx, options)
     with open_server(options, ctx.obj) as server:
-        agent = submit(server, build_request(options, ctx.obj, server)).agent
-        if options.wait:
-            agent = await_status(server, agent.id, options.wait) or agent
-        elif agent.status is Status.QUEUED and agent.orchestrator_id:
-            agent = await_status(server, agent.id, "running", time.monotonic() + ANSWER_S) or agent
+        started(server, build_request(options, ctx.obj, server), options)
+
+
+def check_wait(options: Options) -> None:
+    """Refuse a stage that there is none of. Raises `typer.BadParameter`."""
+    if options.wait not in (None, "running", "ready", "ended"):
+        raise typer.BadParameter(f"{options.wait!r} is none of running, ready, ended", param_hint="--wait")
+
+
+def started(server: Server, request: SpawnRequest, options: Options) -> None:
+    """Ask for the agent, and say what has become of it once it is as far as was asked."""
+    agent = submit(server, request).agent
+    if options.wait:
+        agent = await_status(server, agent.id, options.wait) or agent
+    elif agent.status is Status.QUEUED and agent.orchestrator_id:
+        agent = await_status(server, agent.id, "running", time.monotonic() + ANSWER_S) or agent
     if options.json:
         print_json(agent)
     else:
@@ -64,14 +75,28 @@ def command(ctx: typer.Context, options: Options) -> None:
 
 def _attach(ctx: typer.Context, options: Options) -> NoReturn:
     """Start it in a terminal of this one's size and show it; exits as `muster attach` does."""
-    from orchestrator.cli.attaching import Look, attach, check_terminal, own_size
+    from orchestrator.cli.attaching import own_size
 
-    if options.mode != Mode.EMBEDDED or options.wait or options.json:
+    check_attach(options, options.mode)
+    with open_server(options, ctx.obj) as server:
+        attached(server, build_request(options, ctx.obj, server, own=own_size()))
+
+
+def check_attach(options: Options, mode: str) -> None:
+    """Refuse to attach where there is nothing to show. Raises `typer.BadParameter`."""
+    from orchestrator.cli.attaching import check_terminal
+
+    if mode != Mode.EMBEDDED or options.wait or options.json:
         raise typer.BadParameter("--attach goes with --mode embedded, and not with --wait or --json")
     check_terminal()
-    with open_server(options, ctx.obj) as server:
-        agent = submit(server, build_request(options, ctx.obj, server, own=own_size())).agent
-        sys.exit(attach(Look(server.home, agent, server, server.config.terminal.detach_keys)))
+
+
+def attached(server: Server, request: SpawnRequest) -> NoReturn:
+    """Start it and show it; exits as `muster attach` does."""
+    from orchestrator.cli.attaching import Look, attach
+
+    agent = submit(server, request).agent
+    sys.exit(attach(Look(server.home, agent, server, server.config.terminal.detach_keys)))
 
 
 def _report(agent: ManagedAgent, *, waited: bool) -> None:

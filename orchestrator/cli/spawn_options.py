@@ -37,7 +37,20 @@ class SpawnOptions:
         typer.Option(metavar="DIR", help="Where it runs. Default: here, or its host's base folder."),
     ] = None
     label: Annotated[str | None, typer.Option(help="A name to call it by.")] = None
-    approval: Annotated[str, typer.Option(help="read-only, guarded or open.")] = "guarded"
+    approval: Annotated[str | None, typer.Option(help="read-only, guarded or open. Default: guarded.")] = None
+    ask: Annotated[
+        bool | None,
+        typer.Option(
+            "--ask/--no-ask",
+            help="Whether somebody answers what it asks approval for, or all of it is denied.",
+        ),
+    ] = None
+    approval_timeout: Annotated[
+        str | None, typer.Option(metavar="S", help="How long an approval waits for an answer.")
+    ] = None
+    conversation: Annotated[
+        bool, typer.Option("--conversation", help="Headless: take messages (`muster send`) after each turn.")
+    ] = False
     model: Annotated[str | None, typer.Option(help="The model, by the provider's name for it.")] = None
     timeout: Annotated[str | None, typer.Option(metavar="S", help="End it after this long (90, 5m, 2h).")] = (
         None
@@ -75,7 +88,15 @@ class SpawnOptions:
     cpus: Annotated[
         str | None, typer.Option(metavar="N", help="The most processor cores its whole tree may use (1.5).")
     ] = None
-    restart: Annotated[str, typer.Option(help="never, on-failure or always.")] = "never"
+    restart: Annotated[str, typer.Option(help="never, on-failure or always: start another in its place.")] = (
+        "never"
+    )
+    restart_limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most so often in a row. Default: 5.")
+    ] = None
+    on_rate_limit: Annotated[
+        str, typer.Option(metavar="fail|resume", help="What to do when the model's provider has had enough.")
+    ] = "fail"
     worktree: Annotated[str | None, typer.Option(metavar="BRANCH", help="Run in a git worktree.")] = None
     tag: Annotated[list[str] | None, typer.Option(help="A tag to find it by. Repeatable.")] = None
     key: Annotated[

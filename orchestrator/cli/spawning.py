@@ -77,7 +77,12 @@ def build_request(
         env=_environment(options.env or []),
         timeout_ms=_milliseconds(options.timeout, "--timeout"),
         queue_timeout_ms=_milliseconds(options.queue_timeout, "--queue-timeout"),
+        conversation=options.conversation,
+        ask=options.ask,
+        approval_timeout_ms=_milliseconds(options.approval_timeout, "--approval-timeout"),
         restart=options.restart,
+        restart_limit=options.restart_limit,
+        on_rate_limit=options.on_rate_limit,
         leftovers=options.leftovers,
         worktree=options.worktree,
         idempotency_key=options.key or f"cli-{uuid.uuid4().hex}",
@@ -129,7 +134,7 @@ def _what(options: SpawnOptions, argv: Sequence[str] | None) -> tuple[str, str]:
         raise _usage("give the prompt as words or as --prompt-file, not both")
     if words == ["-"] and options.stdin == "-":
         raise _usage("stdin can be the prompt or the agent's stdin, not both")
-    if not words and not options.prompt_file and options.mode != Mode.EMBEDDED:
+    if not (words or options.prompt_file or options.conversation or options.mode == Mode.EMBEDDED):
         raise _usage("there is no prompt; give it as words, as --prompt-file FILE, or as - for stdin")
     return options.provider, options.prompt_file or ("-" if words == ["-"] else "")
 

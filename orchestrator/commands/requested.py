@@ -42,8 +42,7 @@ def checked(request: SpawnRequest, agent_id: str, providers: Providers) -> Provi
     except UnknownProvider as error:
         raise ApiError(Code.UNKNOWN_PROVIDER, error.message, known=list(error.known)) from None
     _check_supported(request)
-    if request.leftovers not in ("end", "keep"):
-        raise _refuse(f"leftovers must be end or keep, not {request.leftovers!r}")
+    _check_words(request)
     if request.timeout_ms is not None and request.timeout_ms <= 0:
         raise _refuse("timeoutMs must be more than 0")
     _check_texts(request)
@@ -62,8 +61,22 @@ def _check_supported(request: SpawnRequest) -> None:
     ):
         if value is not None:
             raise _refuse(f"{field} is not supported by this version; leave it out")
-    if request.restart != "never":
-        raise _refuse(f"restart {request.restart!r} is not supported by this version; use never")
+
+
+def _check_words(request: SpawnRequest) -> None:
+    for name, value, known in (
+        ("leftovers", request.leftovers, ("end", "keep")),
+        ("restart", request.restart, ("never", "on-failure", "always")),
+        ("onRateLimit", request.on_rate_limit, ("fail", "resume")),
+    ):
+        if value not in known:
+            raise _refuse(f"{name} must be one of {', '.join(known)}, not {value!r}")
+    if request.restart_limit is not None and request.restart_limit < 1:
+        raise _refuse("restartLimit must be at least 1; restart never starts none")
+    if request.approval_timeout_ms is not None and request.approval_timeout_ms < 1:
+        raise _refuse("approvalTimeoutMs must be more than 0")
+    if request.conversation and request.mode is not Mode.HEADLESS:
+        raise _refuse("conversation is for mode headless; one in a terminal takes messages anyway")
 
 
 def _check_texts(request: SpawnRequest) -> None:

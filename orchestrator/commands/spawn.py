@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from orchestrator.agents.record import AgentRecord, new_agent_id
 from orchestrator.agents.registry import Registry
 from orchestrator.commands.requested import checked, size_of, stdin_of
+from orchestrator.commands.resume import check_free, resumed
 from orchestrator.config import Config
 from orchestrator.daemon.observations import Observations
 from orchestrator.daemon.supervise import Supervisor
@@ -95,6 +96,7 @@ class Spawning:
         known = self._known(agent_id, request, asker)
         if known is not None:
             return await self._settled(known), False
+        request = resumed(self._registry, request)
         provider = checked(request, agent_id, self._providers)
         login = await self._host.environment()
         executable = await self._host.executable(provider.name)
@@ -118,6 +120,7 @@ class Spawning:
             caller=asker.name,
             token_hash=hashlib.sha256(token.encode()).hexdigest(),
             approval_timeout_ms=_approval_timeout_ms(request, self._config),
+            model=request.model,
         )
         self._registry.create(record)
         failpoint("after_record_created")
@@ -180,11 +183,12 @@ class Spawning:
             argv=tuple(request.argv) if request.argv is not None else None,
             executable=executable,
             model=request.model,
-            approval_mode=ApprovalMode(request.approval_mode),
+            approval_mode=ApprovalMode(request.approval),
             stdin=stdin_of(request),
             stdin_live=request.stdin_live,
             superuser=hasattr(os, "geteuid") and os.geteuid() == 0,
             session_id=_session_id(provider),
+            resume=check_free(self._registry, request, provider),
             conversation=request.conversation,
             asks=self._config.approvals.ask if request.ask is None else request.ask,
             max_turns=request.max_turns,
@@ -219,9 +223,11 @@ def _session_id(provider: Provider) -> str | None:
 
 def _planned(provider: Provider, ask: Ask) -> Plan:
     try:
-        return provider.plan(ask)
+        plan = provider.plan(ask)
     except ProviderError as error:
         raise ApiError(Code.INVALID, error.message, provider=provider.name) from None
+    # Whoever resumes a conversation holds it from the start, before its CLI has said so.
+    return plan if ask.resume is None else dataclasses.replace(plan, session_id=plan.session_id or ask.resume)
 
 
 def _approval_timeout_ms(request: SpawnRequest, config: Config) -> int | None:
@@ -241,10 +247,11 @@ def _shown(request: SpawnRequest, asker: Asker, launch: Launch, plan: Plan, crea
         cwd=launch.cwd,
         label=request.label,
         title=(request.prompt or " ".join(request.argv or ()))[:TITLE_MAX],
-        approval_mode=request.approval_mode,
+        approval_mode=request.approval,
         model=request.model,
         conversation=plan.opening is not None and plan.opening.keep,
         provider_session_id=plan.session_id,
+        resumed_from=request.resume,
         idle_timeout_ms=request.idle_timeout_ms,
         max_turns=request.max_turns,
         max_cost_usd=request.max_cost_usd,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from relay.core.agents import Agents
 from relay.core.changes import Changes, host_topic
 from relay.core.leases import Leases
 from relay.core.mirror import shown
@@ -17,6 +18,7 @@ from relay.wire.base import now_ms
 from relay.wire.commands import SpawnCommand
 from relay.wire.errors import ApiError, Code
 from relay.wire.events import EventType
+from relay.wire.resuming import going_on
 
 __all__ = ["Spawning"]
 
@@ -24,8 +26,11 @@ __all__ = ["Spawning"]
 class Spawning:
     """`queue_timeout_ms` is how long a spawn waits for a host unless the request says otherwise."""
 
-    def __init__(self, changes: Changes, leases: Leases, queue: Queue, queue_timeout_ms: int) -> None:
+    def __init__(
+        self, changes: Changes, leases: Leases, queue: Queue, agents: Agents, queue_timeout_ms: int
+    ) -> None:
         self._changes = changes
+        self._agents = agents
         self._leases = leases
         self._queue = queue
         self._queue_timeout_ms = queue_timeout_ms
@@ -35,6 +40,9 @@ class Spawning:
 
         Raises `ApiError` for a request that nobody could carry out.
         """
+        if request.resume is not None:
+            former = await self._agents.find(caller, request.resume)
+            request = going_on(request, former.agent)
         check_spawn(request)
         if request.orchestrator_id is not None:
             self._leases.known(request.orchestrator_id)
@@ -83,14 +91,17 @@ class Spawning:
             cwd=request.cwd,
             label=request.label,
             title=title_of(request),
-            approval_mode=request.approval_mode,
+            approval_mode=request.approval,
             model=request.model,
             updated_at=now,
             received_at=now,
             reason=choice.reason,
             deadline_at=now + (request.queue_timeout_ms or self._queue_timeout_ms),
             timeout_ms=request.timeout_ms,
+            conversation=request.conversation,
+            resumed_from=request.resume,
             restart=request.restart,
+            on_rate_limit=request.on_rate_limit,
             leftovers=request.leftovers,
             parent_id=request.parent_id,
             requested_by=caller.shown,

@@ -20,6 +20,8 @@ MAX_KEY = 200
 MAX_TITLE = 200
 APPROVAL_MODES = ("read-only", "guarded", "open")
 LEFTOVERS = ("end", "keep")
+RESTARTS = ("never", "on-failure", "always")
+ON_RATE_LIMIT = ("fail", "resume")
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,6 +40,7 @@ def check_spawn(request: SpawnRequest) -> None:
     _check_supported(request)
     _check_program(request)
     _check_names(request)
+    _check_words(request)
     _check_numbers(request)
     _check_environment(request)
     _check_terminal(request)
@@ -51,8 +54,6 @@ def _refuse(message: str, code: Code = Code.INVALID) -> ApiError:
 def _check_supported(request: SpawnRequest) -> None:
     if request.mode not in (Mode.HEADLESS, Mode.EMBEDDED):
         raise _refuse(f"mode {request.mode} is not supported by this version; use headless or embedded")
-    if request.restart != "never":
-        raise _refuse(f"restart {request.restart!r} is not supported by this version; use never")
     for name in UNSUPPORTED:
         if getattr(request, name) is not None:
             raise _refuse(f"{_camel(name)} is not supported by this version; leave it out")
@@ -70,8 +71,8 @@ def _check_program(request: SpawnRequest) -> None:
             raise _refuse("argv is empty: give the program to run and its arguments")
     elif request.argv is not None:
         raise _refuse(f"argv is for the provider command; give {request.provider} a prompt")
-    elif request.prompt is None and request.mode is Mode.EMBEDDED:
-        pass  # the program's own interface opens, and waits for a person
+    elif request.prompt is None and (request.mode is Mode.EMBEDDED or request.conversation):
+        pass  # the program's own interface opens, or the conversation, and waits for a person
     elif not request.prompt or not request.prompt.strip():
         raise _refuse(f"the prompt for {request.provider} is empty")
     if any("\0" in part for part in request.argv or ()):
@@ -115,10 +116,19 @@ def _check_names(request: SpawnRequest) -> None:
                 f"{_camel(name)} is empty or holds a NUL character",
                 Code.CWD_INVALID if name == "cwd" else Code.INVALID,
             )
-    if request.approval_mode not in APPROVAL_MODES:
-        raise _refuse(f"approvalMode must be one of {', '.join(APPROVAL_MODES)}")
-    if request.leftovers not in LEFTOVERS:
-        raise _refuse(f"leftovers must be one of {', '.join(LEFTOVERS)}")
+
+
+def _check_words(request: SpawnRequest) -> None:
+    for name, value, known in (
+        ("approvalMode", request.approval, APPROVAL_MODES),
+        ("leftovers", request.leftovers, LEFTOVERS),
+        ("restart", request.restart, RESTARTS),
+        ("onRateLimit", request.on_rate_limit, ON_RATE_LIMIT),
+    ):
+        if value not in known:
+            raise _refuse(f"{name} must be one of {', '.join(known)}")
+    if request.conversation and request.mode is not Mode.HEADLESS:
+        raise _refuse("conversation is for mode headless; one in a terminal takes messages anyway")
 
 
 def _check_word(what: str, value: str, limit: int) -> None:
@@ -131,7 +141,7 @@ def _check_word(what: str, value: str, limit: int) -> None:
 
 
 def _check_numbers(request: SpawnRequest) -> None:
-    for name in ("timeout_ms", "queue_timeout_ms"):
+    for name in ("timeout_ms", "queue_timeout_ms", "approval_timeout_ms", "restart_limit"):
         value = getattr(request, name)
         if value is not None and value <= 0:
             raise _refuse(f"{_camel(name)} must be more than 0")

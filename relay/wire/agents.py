@@ -151,7 +151,8 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     at, while it is so. `conversation`: it takes further messages between its turns. `approvals` holds
     what it asks and has asked, at most 20, newest last. `resumedFrom` is the agent whose conversation it
     goes on with, `restartedAs` the one that was started in its place after it had ended, and `restarts`
-    how many such there were before it.
+    how many such there were before it. `restartAt` is when one is going to be, unless it is stopped or
+    forgotten before; of a conversation, when it goes on by itself after a rate limit.
     """
 
     id: str
@@ -186,6 +187,7 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     resumed_from: str | None = None
     restarted_as: str | None = None
     restarts: int = 0
+    restart_at: int | None = None
     started_at: int | None = None
     ready_at: int | None = None
     stopping_at: int | None = None
@@ -239,7 +241,9 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     `conversation` asks for a headless run that takes further messages until it is told to finish. `ask`
     says whether somebody answers what it asks approval for (None: as its host is set up); otherwise, and
     when nobody has answered within `approvalTimeoutMs`, it is denied. `resume` names an ended agent (id,
-    prefix or label) whose conversation it goes on with, in the same folder, at the same host.
+    prefix or label) whose conversation it goes on with, in the same folder, at the same host; what is not
+    given is as that agent had it (provider, model, `approvalMode`, label, tags), but `mode` and `env`.
+    `approvalMode` is else `guarded`.
     `maxTurns` (answers of the model), `maxCostUsd` and `idleTimeoutMs` (without a sign of work) end it.
     `restart` (`never`, `on-failure`, `always`) starts another in its place, `restartLimit` times at most;
     `onRateLimit` is `fail`, or `resume` to go on when the limit resets.
@@ -256,7 +260,7 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     stdin_live: bool = False
     cwd: str | None = None
     label: str | None = None
-    approval_mode: str = "guarded"
+    approval_mode: str | None = None
     model: str | None = None
     env: dict[str, str] = {}
     timeout_ms: int | None = None
@@ -288,6 +292,11 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     terminal: str | None = None
     on_window_close: str | None = None
 
+    @property
+    def approval(self) -> str:
+        """The approval mode that was asked for, or the one that goes without asking."""
+        return self.approval_mode or "guarded"
+
 
 class SpawnResponse(Wire, frozen=True, kw_only=True):
     """`created` is false when the idempotency key named an agent that was already there."""
@@ -297,10 +306,15 @@ class SpawnResponse(Wire, frozen=True, kw_only=True):
 
 
 class StopRequest(Wire, frozen=True, kw_only=True):
-    """`graceMs` is the time between terminate and kill; `kill` skips straight to killing the tree."""
+    """`graceMs` is the time between terminate and kill; `kill` skips straight to killing the tree.
+
+    With `finish` nothing is signalled: a conversation takes no further message and ends after its turn. Of
+    an agent that has ended, stopping it means that no other is started in its place.
+    """
 
     grace_ms: int | None = None
     kill: bool = False
+    finish: bool = False
     by: str | None = None
 
 
