@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 __all__ = ["COMMANDS", "main"]
 
@@ -26,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "resize",
     "export",
     "wait",
+    "resume",
     "stop",
     "kill",
     "hosts",
@@ -35,16 +32,19 @@ COMMANDS: tuple[str, ...] = (
     "config",
     "relay",
     "orchestrator",
+    "hook",
 )
 """In the order of `muster --help`. Each is a module here with a `command` to run or an `app` of its own."""
 
 TAKES_ARGV = frozenset({"spawn", "run"})
-TAKES_ANYTHING = frozenset({"relay", "orchestrator"})
-"""These hand all their options on to another program, which explains them itself."""
 
 
 def main() -> None:
     """Run `muster` with `sys.argv` and exit."""
+    if sys.argv[1:2] == ["hook"] and sys.argv[2:3] not in (["--help"], ["-h"]):
+        from spawners.hook import program
+
+        program.main()  # in milliseconds, so before anything else is imported
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # its own command line: 25 ms
     arguments = sys.argv[1:]
     command = _command(arguments)
@@ -52,7 +52,9 @@ def main() -> None:
     if command in TAKES_ARGV and "--" in arguments:
         position = arguments.index("--")
         arguments, argv = arguments[:position], arguments[position + 1 :]
-    app = _build([command] if command else COMMANDS)
+    from orchestrator.cli.assemble import build
+
+    app = build([command] if command else COMMANDS)
     try:
         app(args=arguments, prog_name="muster", obj=argv)
     except BrokenPipeError:
@@ -79,43 +81,6 @@ def _command(arguments: Sequence[str]) -> str | None:
         if len(words) < 2 and not typed.endswith((" ", "\n")):
             return None
     return words[0] if words and words[0] in COMMANDS else None
-
-
-def _build(names: Iterable[str]) -> typer.Typer:
-    app = typer.Typer(
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        help="Run AI coding CLIs on many machines and never lose track of one.",
-    )
-    app.callback()(_root)
-    for name in names:
-        module = importlib.import_module(f"orchestrator.cli.{name}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=name)
-        elif name in TAKES_ANYTHING:
-            settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-            app.command(name, context_settings=settings)(module.command)
-        else:
-            app.command(name)(module.command)
-    return app
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"muster {version('musterd')}")
-        raise typer.Exit
-
-
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Run AI coding CLIs on many machines and never lose track of one."""
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def _message(deadline: float) -> bytes:
     last = sys.argv[-1] if len(sys.argv) > 1 else ""
     if last.lstrip().startswith("{"):
         return os.fsencode(last)
-    found = []
+    found: list[bytes] = []
     size = 0
     while size <= MAX_READ:
         if os.name == "posix" and not select.select([0], [], [], max(0.0, deadline - time.monotonic()))[0]:

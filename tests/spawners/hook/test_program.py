@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from muster_command import MUSTER
 
 from spawners.hook import program
 
+PROGRAM = (sys.executable, "-I", "-S", "-E", program.__file__)
 STOP = {"hook_event_name": "Stop", "last_assistant_message": "done"}
 PATIENCE_S = 5.0
 """For a start of Python on a busy machine; the program itself gives up long before."""
@@ -72,7 +74,13 @@ def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
     found.close()
 
 
-def run(left: Path, *words: str, stdin: bytes | int = b"", **variables: str) -> float:
+def run(
+    left: Path,
+    *words: str,
+    program: tuple[str, ...] = PROGRAM,
+    stdin: bytes | int = b"",
+    **variables: str,
+) -> float:
     """Run the program and return how long it took."""
     env = {
         "MUSTER_SOCKET": str(left.parent / "s"),
@@ -84,7 +92,7 @@ def run(left: Path, *words: str, stdin: bytes | int = b"", **variables: str) -> 
     began = time.monotonic()
     given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-E", program.__file__, *words],
+        [*program, *words],
         check=False, capture_output=True, env=env, timeout=60, **given,
     )  # fmt: skip
     took = time.monotonic() - began
@@ -96,14 +104,14 @@ def lines(left: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in left.read_text().splitlines()] if left.exists() else []
 
 
-@pytest.mark.parametrize("by", ["stdin", "argument"])
+@pytest.mark.parametrize("by", ["stdin", "argument", "muster hook"])
 def test_the_daemon_gets_the_message_under_the_agent_s_own_token(by: str, daemon: Daemon, left: Path) -> None:
     text = json.dumps(STOP, indent=1)
 
-    if by == "stdin":
-        run(left, stdin=text.encode())
-    else:
+    if by == "argument":
         run(left, "notify", text)
+    else:
+        run(left, stdin=text.encode(), program=(*MUSTER, "hook") if by == "muster hook" else PROGRAM)
 
     assert daemon.body()["payload"] == STOP
     assert abs(daemon.body()["at"] - time.time() * 1000) < 60_000
