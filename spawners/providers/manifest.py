@@ -116,7 +116,11 @@ def load(provider: str) -> Manifest:
 
 def parse(provider: str, text: str) -> Manifest:
     """The manifest in `text`. Raises `ValueError` for one that does not follow this file."""
-    table = tomllib.loads(text)
+    return of_table(provider, tomllib.loads(text))
+
+
+def of_table(provider: str, table: Mapping[str, Any]) -> Manifest:
+    """The manifest that a TOML file holds as `table`. Raises `ValueError` as `parse` does."""
     if table.get("version") != VERSION:
         raise ValueError(f"the manifest of {provider} has version {table.get('version')}, not {VERSION}")
     try:
@@ -130,7 +134,9 @@ def parse(provider: str, text: str) -> Manifest:
             menu=_menu(table["approval"]) if "approval" in table else None,
             interrupt=tuple(table.get("keys", {}).get("interrupt", ())),
         )
-    except (KeyError, TypeError, re.error) as error:
+    except KeyError as error:
+        raise ValueError(f"the manifest of {provider} has no key {error}") from None
+    except (TypeError, AttributeError, re.error) as error:
         raise ValueError(f"the manifest of {provider}: {error!r}") from None
 
 
