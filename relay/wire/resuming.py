@@ -54,6 +54,8 @@ def _check_same(request: SpawnRequest, former: ManagedAgent) -> None:
         raise _refuse(
             former, f"on host {former.orchestrator_id}, not on {request.orchestrator_id}; leave the host out"
         )
+    if request.placement is not None and request.placement.labels:
+        raise _refuse(former, f"on host {former.orchestrator_id}; leave the placement out")
     if request.cwd not in (None, former.cwd):
         raise _refuse(former, f"in {former.cwd}, not in {request.cwd}; leave the folder out")
 
