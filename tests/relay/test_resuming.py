@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from relay_in_process import RelayInProcess
+from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
@@ -47,7 +47,12 @@ async def test_it_is_sent_to_the_host_that_held_it(
 
 
 async def test_it_waits_for_that_host_and_says_so(relay: RelayInProcess, held: ManagedAgent) -> None:
-    relay.relay._leases.extend(-1_000_000)
+    relay.relay._leases.extend(-1000)
+
+    async def offline() -> bool:
+        return all(host.offline_since for host in await relay.client().call(endpoints.LIST_HOSTS))
+
+    await eventually(offline)
     await ScriptedHost(relay.client(), "fresh").register()
     queued = await resume(relay)
     assert (queued.status, queued.orchestrator_id) == (Status.QUEUED, "h1")
