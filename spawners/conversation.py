@@ -90,7 +90,8 @@ class Conversation:
         self.agent_id = session.ref.agent_id
 
     async def run(self) -> None:
-        """Go on until the CLI's output has ended. Cancel it to let go; the CLI runs on."""
+        """Go on until the CLI's output has ended, or the session was detached. Cancel it to let go; the CLI
+        runs on."""
         writer = asyncio.create_task(self._write()) if self._speaks else None
         try:
             await self._listen()
@@ -98,6 +99,12 @@ class Conversation:
             if writer is not None:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
+
+    def over(self) -> None:
+        """Note that the program has ended and all it said was heard."""
+        news = self._dialogue.end()
+        if news:
+            self._heard(news, 0)
 
     async def heard_upto(self, offset: int) -> None:
         """Return once all output before `offset` was heard."""
@@ -175,9 +182,6 @@ class Conversation:
         self.caught_up.set()
         async for item in self._session.output(self._at, follow=True):
             self._hear(item)
-        news = self._dialogue.end()
-        if news:
-            self._heard(news, 0)
 
     def _hear(self, item: Chunk | Gap | Resized) -> None:
         if isinstance(item, Gap):

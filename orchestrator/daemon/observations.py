@@ -97,16 +97,21 @@ class Observations:
         finally:
             showing.cancel()
 
-    async def finished(self, agent_id: str) -> Outcome | None:
-        """Wait until all that an ended agent has said was heard, and return what it comes to.
+    async def finished(self, agent_id: str, upto: int) -> Outcome | None:
+        """Wait until all that an ended agent has said, `upto` that offset, was heard; return what it comes to.
 
-        None where its output has no meaning to us. What the hooks of one in a terminal said counts.
+        What it leaves behind may hold its output open for ever. None where its output has no meaning to
+        us. What the hooks of one in a terminal said counts.
         """
         observation = self._observations.get(agent_id)
         if observation is None:
             return None
-        if observation.listening is not None:
-            await asyncio.shield(observation.listening)
+        listening, conversation = observation.listening, observation.conversation
+        if listening is not None and conversation is not None:
+            upto_there = asyncio.create_task(conversation.heard_upto(upto))
+            await asyncio.wait((listening, upto_there), return_when=asyncio.FIRST_COMPLETED)
+            upto_there.cancel()
+            conversation.over()
         elif not observation.observer.outcome.ready:
             return None
         return observation.observer.outcome

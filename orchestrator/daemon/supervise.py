@@ -166,7 +166,7 @@ class Supervisor:
         if record is None:
             return
         tail = await self._tail(record, session, ended)
-        outcome = await self._observations.finished(agent_id)
+        outcome = await self._observations.finished(agent_id, ended.spool_end)
         record = self._registry.get(agent_id) or record
         verdict = of_exit(
             ended,

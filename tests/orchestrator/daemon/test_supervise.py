@@ -71,3 +71,19 @@ def test_a_provider_s_terminal_is_not_read_as_its_stream(tmp_path: Path) -> None
         host.end_agents()
 
     assert (ended.status, ended.result) == (Status.SUCCEEDED, None)
+
+
+def test_what_a_run_leaves_behind_does_not_hold_back_its_verdict(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "claude"
+    program.parent.mkdir()
+    said = "\n".join(json.dumps(event) for event in (BEGUN, ENDED))
+    program.write_text(f"#!/bin/sh\ncat > /dev/null\nsleep 1000 &\ncat <<'END'\n{said}\nEND\n")
+    program.chmod(0o755)
+    host = Host(tmp_path / "host", PATH=f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    try:
+        host.start()
+        ended = host.ended(host.spawn(provider="claude", prompt="hi", ask=False, leftovers="keep").id, 20)
+    finally:
+        host.end_agents()
+
+    assert (ended.status, ended.result) == (Status.SUCCEEDED, "hello")
