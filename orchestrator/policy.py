@@ -12,7 +12,7 @@ from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits, size
 
-__all__ = ["APPROVAL_MODES", "check_request", "confine", "limits", "timeout_ms"]
+__all__ = ["APPROVAL_MODES", "check_approval_mode", "check_request", "confine", "limits", "timeout_ms"]
 
 APPROVAL_MODES = ("read-only", "guarded", "open")
 RESERVED_ENV = "MUSTER_"
@@ -35,13 +35,7 @@ def check_request(
     if not _matches(request.provider, policy.providers):
         allowed = ", ".join(policy.providers) or "none"
         raise _refuse("providers", f"{request.provider!r} is not allowed; allowed: {allowed}")
-    if request.approval not in APPROVAL_MODES:
-        modes = ", ".join(APPROVAL_MODES)
-        raise ApiError(Code.INVALID, f"approvalMode must be one of {modes}, not {request.approval!r}")
-    if APPROVAL_MODES.index(request.approval) > APPROVAL_MODES.index(policy.approval_max):
-        raise _refuse(
-            "approval_max", f"{request.approval!r} is above the highest allowed, {policy.approval_max!r}"
-        )
+    check_approval_mode(policy, request.approval)
     for name in request.env:
         if name.startswith(RESERVED_ENV):
             raise _refuse(
@@ -52,6 +46,15 @@ def check_request(
             raise _refuse("env_allow", f"{name} may not be set; allowed: {allowed}")
     if policy.max_agents and running >= policy.max_agents:
         raise _refuse("max_agents", f"{running} agents are running, {policy.max_agents} are allowed")
+
+
+def check_approval_mode(policy: Policy, mode: str) -> None:
+    """Raise `ApiError`: `invalid` for a mode that there is not, `policy_refused` for one that is too high."""
+    if mode not in APPROVAL_MODES:
+        modes = ", ".join(APPROVAL_MODES)
+        raise ApiError(Code.INVALID, f"approvalMode must be one of {modes}, not {mode!r}")
+    if APPROVAL_MODES.index(mode) > APPROVAL_MODES.index(policy.approval_max):
+        raise _refuse("approval_max", f"{mode!r} is above the highest allowed, {policy.approval_max!r}")
 
 
 def timeout_ms(policy: Policy, asked_ms: int | None) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
+from orchestrator.config import Policy
 from orchestrator.daemon.observations import Observation, Observations
 from orchestrator.daemon.supervise import Supervisor
 from relay.wire.agents import Status
@@ -13,6 +14,7 @@ from relay.wire.errors import ApiError, Code
 from spawners.conversation import Conversation
 from spawners.providers.registry import Registry as Providers
 from spawners.session import Session
+from spawners.typist import Typist
 from spawners.watch import Watches
 
 __all__ = ["Reach"]
@@ -25,6 +27,7 @@ class Reach:
     watches: Watches
     observations: Observations
     providers: Providers
+    policy: Policy
 
     def running(self, reference: str) -> tuple[AgentRecord, Session]:
         """Return an agent's record and its session. Raises `ApiError` `not_found`, `ended` or `busy`."""
@@ -56,3 +59,10 @@ class Reach:
                 f"agent {record.id} holds no conversation: spawn it with conversation, or in mode embedded",
             )
         return record, observation.conversation
+
+    def typist(self, reference: str) -> Typist:
+        """Return the keyboard of a running agent's terminal. Raises `ApiError` as `running` does."""
+        record, session = self.running(reference)
+        name = record.agent.provider
+        called = "the program" if name == "command" else name
+        return Typist(session, self.watches, called, self.providers.get(name).manifest())

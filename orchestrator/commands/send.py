@@ -47,10 +47,7 @@ async def send_message(reach: Reach, reference: str, request: SendRequest) -> Se
             Code.CONFLICT,
             f"agent {record.id} has no terminal: give it stdin with input, or spawn it in mode embedded",
         )
-    name = record.agent.provider
-    turn = _Turn(
-        Typist(session, reach.watches, _called(name), reach.providers.get(name).manifest()), session, request
-    )
+    turn = _Turn(reach.typist(record.id), session, request)
     try:
         async with turn.alone():
             delivery = await turn.take(text)
@@ -72,10 +69,6 @@ async def send_message(reach: Reach, reference: str, request: SendRequest) -> Se
         bytes=delivery.bytes,
         last_line=last_line,
     )
-
-
-def _called(provider: str) -> str:
-    return "the program" if provider == "command" else provider
 
 
 def _checked(request: SendRequest) -> str | None:

@@ -10,7 +10,11 @@ from typing import Any
 import msgspec
 import structlog
 
+from orchestrator.commands import asked
+from orchestrator.commands.answer import answer
+from orchestrator.commands.change import change
 from orchestrator.commands.input import send_input, send_signal
+from orchestrator.commands.interrupt import interrupt
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.resize import resize
 from orchestrator.commands.screen import screen
@@ -25,15 +29,19 @@ from orchestrator.link.session import Link
 from orchestrator.local.errors import translate
 from orchestrator.store.commands import CommandLog
 from relay.wire.agents import ManagedAgent
+from relay.wire.approvals import ApprovalState
 from relay.wire.base import encode, now_ms
 from relay.wire.commands import (
     ActCommand,
+    AnswerCommand,
     AttachCommand,
+    ChangeCommand,
     CommandAck,
     CommandBody,
     CommandEnvelope,
     ForgetCommand,
     InputCommand,
+    InterruptCommand,
     Outcome,
     OutputCommand,
     ResizeCommand,
@@ -54,6 +62,15 @@ log = structlog.get_logger()
 ACK_TRIES = 5
 MAX_RESULT = 7 * 1024 * 1024
 """Of the 8 MiB that the relay takes of an answer, quotes included."""
+
+_LANES: dict[type[CommandBody], str] = {
+    InputCommand: "typing",
+    SendCommand: "typing",
+    AnswerCommand: "answering",
+    InterruptCommand: "answering",
+    ChangeCommand: "answering",
+}
+"""What may take its time beside what else happens to its agent, but not beside its like."""
 
 Answer = tuple[ManagedAgent | None, dict[str, Any] | None]
 
@@ -102,19 +119,19 @@ class Dispatcher:
 
     @asynccontextmanager
     async def _turn(self, body: CommandBody) -> AsyncIterator[None]:
-        """Keep the order of what happens to one agent, and of what is typed into it.
+        """Keep the order of what happens to one agent, of what is typed into it and of what it is answered.
 
         Typing may take minutes, for a person or a slow program: a stop does not wait for that, and
-        neither does a look at the screen. Both still wait for what was asked before them.
+        neither does a look at the screen or an answer. All still wait for what was asked before them.
         """
         agent_id = getattr(body, "agent_id", "")
-        typing = isinstance(body, InputCommand | SendCommand)
+        lane = _LANES.get(type(body))
         async with self._lanes.turn(agent_id):
-            if not typing and not isinstance(body, ScreenCommand):
+            if lane is None and not isinstance(body, ScreenCommand):
                 yield
                 return
-        if typing:
-            async with self._lanes.turn(f"{agent_id} typing"):
+        if lane is not None:
+            async with self._lanes.turn(f"{agent_id} {lane}"):
                 yield
         else:
             yield
@@ -170,6 +187,13 @@ class Dispatcher:
             return record.agent, None
         if isinstance(body, ScreenCommand):
             return None, await self._screen(body)
+        if isinstance(body, AnswerCommand) and self._commands.taken(key):
+            # By the daemon before this one, which may have been killed before or after it answered.
+            given = asked.find(self._reach.registry, body.approval_id)
+            if given.state is not ApprovalState.PENDING:
+                return None, msgspec.to_builtins(given)
+            if given.channel == "stream":
+                return await self._perform_once(body)
         # What follows must not happen twice, so it is written down first.
         if not self._commands.take(key):
             raise ApiError(
@@ -185,6 +209,13 @@ class Dispatcher:
         if isinstance(body, SendCommand):
             receipt = await send_message(self._reach, body.agent_id, body.request)
             return None, msgspec.to_builtins(receipt)
+        if isinstance(body, AnswerCommand):
+            given = await answer(self._reach, body.approval_id, body.request, body.by)
+            return None, msgspec.to_builtins(given)
+        if isinstance(body, InterruptCommand):
+            return (await interrupt(self._reach, body.agent_id)).agent, None
+        if isinstance(body, ChangeCommand):
+            return (await change(self._reach, body.agent_id, body.request)).agent, None
         if isinstance(body, SignalCommand):
             record = await send_signal(self._reach, body.agent_id, body.request)
             return record.agent, None

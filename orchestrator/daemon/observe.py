@@ -113,11 +113,17 @@ class Observer:
         if self._caught_up:
             self._show()
 
-    def answered(self, answer: Approval) -> None:
-        """Note that the agent was given this answer in its terminal."""
-        self._asked.pop(answer.id, None)
-        self._requests.pop(answer.id, None)
+    def answering(self, answer: Approval) -> None:
+        """Have `answer` stand if the agent's terminal settles the question from now on."""
         self._answers[answer.id] = answer
+
+    def unanswered(self, approval_id: str) -> None:
+        """Take back `answering`: the answer was not given, or nothing shows that it was taken."""
+        self._answers.pop(approval_id, None)
+
+    def answered(self, approval_id: str) -> None:
+        """Note that the agent has taken its answer in its terminal."""
+        self._settle(approval_id)
         self._show()
 
     def asks_nothing(self) -> None:

@@ -23,6 +23,7 @@ from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection, find_relay
 from orchestrator.daemon.describe import Describer
 from orchestrator.daemon.dispatch import Dispatcher
+from orchestrator.daemon.expire import expire_approvals
 from orchestrator.daemon.heartbeat import beat
 from orchestrator.daemon.housekeep import forget, housekeep
 from orchestrator.daemon.observations import Observations
@@ -137,7 +138,8 @@ class Parts:
         plans = os.path.join(self._home.state, "plans")
         observations = Observations(self.registry, self._providers, plans, lambda *_: None)
         supervisor = Supervisor(self.registry, self._clean, watches, observations)
-        return Reach(self.registry, supervisor, watches, observations, self._providers)
+        policy = self.config.policy
+        return Reach(self.registry, supervisor, watches, observations, self._providers, policy)
 
     def _spawns(self) -> Spawning:
         return Spawning(
@@ -196,6 +198,7 @@ class Parts:
             "housekeep": housekeep(registry, self._spawner, self._commands, self.config.keep, folder),
             "recover": keep_looking(registry, self._spawner, supervisor),
             "ration": ration(registry, supervisor),
+            "expire": expire_approvals(self.reach),
             "capabilities": self._capabilities.keep_fresh(),
         }
 

@@ -9,8 +9,12 @@ from typing import Any
 import msgspec
 
 from orchestrator.agents.record import AgentRecord
+from orchestrator.commands import asked
+from orchestrator.commands.answer import answer
 from orchestrator.commands.attach import attach, serve
+from orchestrator.commands.change import change
 from orchestrator.commands.input import send_input, send_signal
+from orchestrator.commands.interrupt import interrupt
 from orchestrator.commands.output import frames
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.resize import resize
@@ -20,6 +24,7 @@ from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
 from relay.wire import endpoints
 from relay.wire.agents import ENDED, InputResult, ManagedAgent, Presence, SpawnResponse, Status
+from relay.wire.approvals import Approval
 from relay.wire.commands import CommandResult
 from relay.wire.endpoints import Endpoint
 from relay.wire.errors import ApiError, Code
@@ -69,6 +74,11 @@ class Handlers:
             endpoints.SEND_INPUT: self.send_input,
             endpoints.RESIZE_AGENT: self.resize_agent,
             endpoints.SEND_TO_AGENT: self.send,
+            endpoints.INTERRUPT_AGENT: self.interrupt,
+            endpoints.CHANGE_AGENT: self.change,
+            endpoints.LIST_APPROVALS: self.list_approvals,
+            endpoints.GET_APPROVAL: self.get_approval,
+            endpoints.ANSWER_APPROVAL: self.answer,
             endpoints.GET_SCREEN: self.screen,
             endpoints.ATTACH: self.attach,
             endpoints.READ_OUTPUT: self.read_output,
@@ -135,6 +145,21 @@ class Handlers:
 
     async def send(self, call: Call) -> SendResult:
         return await send_message(self._reach, call.id, call.body)
+
+    async def interrupt(self, call: Call) -> ManagedAgent:
+        return shown(await interrupt(self._reach, call.id))
+
+    async def change(self, call: Call) -> ManagedAgent:
+        return shown(await change(self._reach, call.id, call.body))
+
+    async def list_approvals(self, call: Call) -> list[Approval]:
+        return asked.listed(self._registry, call.query)
+
+    async def get_approval(self, call: Call) -> Approval:
+        return asked.find(self._registry, call.id)
+
+    async def answer(self, call: Call) -> Approval:
+        return await answer(self._reach, call.id, call.body, call.caller.name)
 
     async def screen(self, call: Call) -> ScreenResult:
         return await screen(self._reach, call.id, call.query)

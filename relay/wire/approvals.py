@@ -40,7 +40,8 @@ class Approval(Wire, frozen=True, kw_only=True):
 
     `input` is what the tool would get, as JSON, cut where it is long (`inputCut`). `channel` says how the
     answer reaches the CLI: `stream`, or `screen` for one that is given by a key. Nobody having answered by
-    `expiresAt` (None: never) denies it. `reason` is that of the answer.
+    `expiresAt` (None: never) denies it. `reason` is that of the answer, `evidence` what shows that it was
+    taken where the answer was a key.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Approval(Wire, frozen=True, kw_only=True):
     answered_at: int | None = None
     answered_by: str | None = None
     reason: str | None = None
+    evidence: str | None = None
 
 
 class Verdict(enum.StrEnum):
