@@ -6,18 +6,15 @@ Flags as run with 2.1.197.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers import events
 from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
+from spawners.providers.claude_stream import ClaudeStream
 from spawners.providers.embedded import MODES, first_prompt
 from spawners.providers.events import Event
 from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
-from spawners.providers.jsonlines import Event as Line
-from spawners.providers.jsonlines import text_of
-from spawners.providers.listening import Listening
 from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Claude", "ClaudeStream"]
@@ -114,29 +111,6 @@ def _no_command(prompt: str) -> str:
     after it is not part of what the model is asked.
     """
     return prompt if len(prompt.split()) > 1 or prompt != prompt.strip() else prompt + " "
-
-
-class ClaudeStream(Listening):
-    """`system/init`, then messages, then one `result` whose `is_error` counts: an API failure comes
-    with the subtype `success`, an interrupted run with exit code 0."""
-
-    def take(self, line: Line) -> Iterator[Event]:
-        match line.get("type"):
-            case "system" if line.get("subtype") == "init":
-                yield events.SessionStarted(text_of(line, "session_id"), text_of(line, "model"))
-                yield events.TurnStarted()
-            case "result":
-                yield _ended(line)
-
-
-def _ended(line: Line) -> Event:
-    text, subtype = text_of(line, "result"), text_of(line, "subtype") or "unknown"
-    failed = line.get("is_error") is True or subtype.startswith("error")
-    errors = line.get("errors")
-    said = "; ".join(e for e in errors if isinstance(e, str)) if isinstance(errors, list) else ""
-    if failed:
-        return events.TurnEnded(status="failed", error=text or said or subtype)
-    return events.TurnEnded(status="completed", text=text)
 
 
 PROVIDER = Claude()

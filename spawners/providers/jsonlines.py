@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["MAX_LINE", "Event", "JsonLines", "inner", "text_of"]
+__all__ = ["MAX_LINE", "Event", "JsonLines", "count", "inner", "objects", "text_of"]
 
 MAX_LINE = 16 * 1024 * 1024
 """Longest line that is parsed. CLIs put whole tool results, images among them, on one line; what is
@@ -64,3 +64,15 @@ def inner(event: Event, key: str) -> Event:
     """The object at `key`, an empty one if there is something else."""
     value = event.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def objects(event: Event, key: str) -> list[Event]:
+    """The objects in the list at `key`; none if there is something else."""
+    value = event.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def count(event: Event, key: str) -> int:
+    """The whole number at `key`, 0 if there is something else or a negative one."""
+    value = event.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
