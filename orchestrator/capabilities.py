@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from orchestrator.probe import Answer, ask
 from relay.wire.orchestrators import ProviderInfo
 from spawners.providers.base import Provider
-from spawners.providers.registry import Registry
+from spawners.providers.registry import HERE, Registry
 
 __all__ = ["Capabilities"]
 
@@ -102,10 +103,10 @@ class Capabilities:
         async with asyncio.TaskGroup() as group:
             for provider in self._providers:
                 path = _find(provider, env) if provider.binaries else None
-                if path is not None and self._wanted(path):
+                if path is not None and self._wanted(provider, path):
                     group.create_task(self._ask(provider, path, env, gate))
         if self._seen != before:
-            _write_cache(self._cache_path, self._seen)
+            _write_cache(self._cache_path, self._lasting())
         return await self.list()
 
     async def keep_fresh(self) -> None:
@@ -120,23 +121,41 @@ class Capabilities:
             await asyncio.sleep(EVERY_S)
 
     def _describe(self, provider: Provider, env: Mapping[str, str]) -> ProviderInfo:
-        modes = [*provider.modes]
         path = _find(provider, env)
+        found = ProviderInfo(
+            name=provider.name,
+            path=path,
+            modes=[*provider.modes],
+            approval_modes=[*provider.approval_modes],
+            abilities=sorted(provider.abilities),
+            proven=provider.proven,
+            source=self._providers.source(provider.name),
+        )
         if path is None:
             looked = " or ".join(provider.binaries)
-            missing = f"not installed: no {looked} on the login shell's PATH"
-            return ProviderInfo(name=provider.name, modes=modes, note=missing)
-        seen = self._known(path)
-        version, note = (seen.version, seen.note) if seen else (None, None)
-        return ProviderInfo(name=provider.name, path=path, version=version, modes=modes, note=note)
+            return replace(found, note=f"not installed: no {looked} on the login shell's PATH")
+        seen = self._known(provider, path)
+        return replace(found, version=seen.version, note=seen.note) if seen else found
 
-    def _known(self, path: str) -> _Seen | None:
-        seen = self._seen.get(path)
+    def _known(self, provider: Provider, path: str) -> _Seen | None:
+        seen = self._seen.get(_key(provider, path))
         return seen if seen is not None and (seen.mtime_ns, seen.size) == _stamp(path) else None
 
-    def _wanted(self, path: str) -> bool:
-        seen = self._known(path)
+    def _wanted(self, provider: Provider, path: str) -> bool:
+        seen = self._known(provider, path)
         return seen is None or (seen.retry_at is not None and time.monotonic() >= seen.retry_at)
+
+    def _lasting(self) -> dict[str, _Seen]:
+        """What a later daemon may believe: answers, and not those that an owner's words were read by."""
+        built_in = [f"{provider.name} " for provider in self._providers if self._is_ours(provider)]
+        return {
+            key: seen
+            for key, seen in self._seen.items()
+            if seen.retry_at is None and key.startswith(tuple(built_in))
+        }
+
+    def _is_ours(self, provider: Provider) -> bool:
+        return self._providers.source(provider.name) == HERE
 
     async def _ask(
         self, provider: Provider, path: str, env: Mapping[str, str], gate: asyncio.Semaphore
@@ -155,9 +174,9 @@ class Capabilities:
                 )
             except OSError as error:
                 note = f"cannot be started: {error.strerror}"
-                self._seen[path] = _Seen(*stamp, None, note, time.monotonic() + RETRY_S)
+                self._seen[_key(provider, path)] = _Seen(*stamp, None, note, time.monotonic() + RETRY_S)
                 return
-        self._seen[path] = _judge(provider, called, stamp, answer)
+        self._seen[_key(provider, path)] = _judge(provider, called, stamp, answer)
 
 
 def _judge(provider: Provider, called: str, stamp: tuple[int, int], answer: Answer) -> _Seen:
@@ -176,6 +195,11 @@ def _find(provider: Provider, env: Mapping[str, str]) -> str | None:
         if found is not None:
             return os.path.abspath(found)
     return None
+
+
+def _key(provider: Provider, path: str) -> str:
+    """Two providers may know the same binary, and ask it differently."""
+    return f"{provider.name} {path}"
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -204,7 +228,6 @@ def _write_cache(path: str, seen: Mapping[str, _Seen]) -> None:
     entries = {
         binary: {"mtime_ns": s.mtime_ns, "size": s.size, "version": s.version, "note": s.note}
         for binary, s in seen.items()
-        if s.retry_at is None
     }
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.probe import ask
 from spawners.providers.environment import Names
-from spawners.providers.registry import BUILTIN
+from spawners.providers.registry import Registry
 
 __all__ = ["LoginEnvironment", "LoginShell", "login_environment"]
 
@@ -98,15 +98,19 @@ class LoginEnvironment:
 
 
 async def login_environment(
-    shell: str | None = None, timeout_s: float = TIMEOUT_S, own: Mapping[str, str] | None = None
+    providers: Registry,
+    shell: str | None = None,
+    timeout_s: float = TIMEOUT_S,
+    own: Mapping[str, str] | None = None,
 ) -> LoginEnvironment:
     """Ask `shell` (default: SHELL) what a login gives, with `own` (default: ours) as what it inherits.
 
     Never raises for what the shell does: if it fails, hangs or is no shell, the answer is `own` with
-    the reason in `error`. Either way only variables of the allow-list are in it, and the PATH holds
+    the reason in `error`. Either way only variables of the allow-list and those that one of `providers`
+    may need are in it, and the PATH holds
     absolute folders only: the login's, then ours, then the well-known ones that exist.
     """
-    inherited = _taken(os.environ if own is None else own)
+    inherited = _taken(providers, os.environ if own is None else own)
     inherited.setdefault("HOME", os.path.expanduser("~"))
     path = shell or inherited.get("SHELL") or "/bin/sh"
     begin, end = secrets.token_hex(16), secrets.token_hex(16)
@@ -124,7 +128,7 @@ async def login_environment(
     if not (found and complete):
         why = f"did not answer within {timeout_s:g} s" if answer.timed_out else "ended without an answer"
         return _degraded(inherited, f"{path} {why}; look at what its start-up files do")
-    env = _taken(_parse(text))
+    env = _taken(providers, _parse(text))
     env["PATH"] = _joined(env.get("PATH", ""), inherited.get("PATH", ""))
     return LoginEnvironment(inherited | env, f"login shell {path}")
 
@@ -139,9 +143,9 @@ def _parse(text: bytes) -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, equals, value in pairs if equals}
 
 
-def _taken(env: Mapping[str, str]) -> dict[str, str]:
-    taken = Names((*TAKEN, *BUILTIN.variables()))
-    return BUILTIN.scrub({name: value for name, value in env.items() if name in taken})
+def _taken(providers: Registry, env: Mapping[str, str]) -> dict[str, str]:
+    taken = Names((*TAKEN, *providers.variables()))
+    return providers.scrub({name: value for name, value in env.items() if name in taken})
 
 
 def _joined(*paths: str) -> str:
@@ -171,6 +175,7 @@ class LoginShell:
 
     def __init__(
         self,
+        providers: Registry,
         cache_path: str,
         shell: str | None = None,
         *,
@@ -178,6 +183,7 @@ class LoginShell:
         wait_s: float = WAIT_S,
         own: Mapping[str, str] | None = None,
     ) -> None:
+        self._providers = providers
         self._cache_path = cache_path
         self._shell = shell
         self._timeout_s = timeout_s
@@ -213,7 +219,7 @@ class LoginShell:
     async def _ask(self) -> LoginEnvironment:
         try:
             stamp = _stamp()
-            answer = await login_environment(self._shell, self._timeout_s, self._own)
+            answer = await login_environment(self._providers, self._shell, self._timeout_s, self._own)
             self._failed_at = time.monotonic() if answer.error else 0.0
             self._stamp = stamp
             if answer.error is None:
@@ -228,7 +234,7 @@ class LoginShell:
             self._asking = None
 
     def _meanwhile(self) -> LoginEnvironment:
-        inherited = _taken(os.environ if self._own is None else self._own)
+        inherited = _taken(self._providers, os.environ if self._own is None else self._own)
         return self._with_remembered_path(_degraded(inherited, "the login shell has not answered yet"))
 
     def _with_remembered_path(self, degraded: LoginEnvironment) -> LoginEnvironment:

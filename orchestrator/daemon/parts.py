@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from orchestrator import host
+from orchestrator.adapters import find_providers
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.capabilities import Capabilities
@@ -46,7 +47,6 @@ from relay.wire.orchestrators import Action, ActionRequest
 from spawners.births import Keepers
 from spawners.client import KeeperSpawner
 from spawners.launch import SessionRef
-from spawners.providers.registry import BUILTIN
 from spawners.scopes import Scopes
 from spawners.watch import Watches
 
@@ -84,7 +84,7 @@ class Parts:
         facts = Facts(self._database)
         self.config = _with_lasting_id(options.config, facts)
         self.registry = Registry(self._database, self.config.host_id)
-        self._providers = BUILTIN
+        self._providers = find_providers(home.config)
         self._keepers = Keepers(
             home.cache,
             zygote=self.config.keeper.zygote,
@@ -93,7 +93,7 @@ class Parts:
         )
         self._keepers.begin()
         self._spawner = KeeperSpawner(home.agents, home.sockets, home.cache, keepers=self._keepers)
-        self._shell = LoginShell(cache_path=os.path.join(home.cache, "login-shell.json"))
+        self._shell = LoginShell(self._providers, os.path.join(home.cache, "login-shell.json"))
         self._capabilities = Capabilities(
             self._providers, self._shell.environment, os.path.join(home.cache, "capabilities.json")
         )

@@ -103,6 +103,10 @@ class Acp:
     def finish(self) -> None:
         self._ending = True
 
+    def end(self) -> list[Event]:
+        """A turn that the CLI has not ended itself has no end."""
+        return []
+
     def _prompt(self) -> None:
         """Say the next message, once nothing has to be settled before it."""
         if self._turn or not self._queue or not self._session.ready:
@@ -177,7 +181,11 @@ class Acp:
 
     def _said(self, update: Line) -> Iterator[Event]:
         text, message = text_of(inner(update, "content"), "text"), text_of(update, "messageId")
-        if text is None or (self._habits.noise is not None and self._habits.noise.fullmatch(text)):
+        if text is None:
+            return
+        note = self._habits.mode_note.fullmatch(text) if self._habits.mode_note is not None else None
+        if note is not None:
+            yield from self._session.changed_itself(note[1])
             return
         if len(self._answer) < MAX_ANSWER:
             self._answer += text

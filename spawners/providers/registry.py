@@ -15,14 +15,28 @@ from spawners.providers.environment import (
     without,
 )
 
-__all__ = ["BUILTIN", "Registry", "scrub"]
+__all__ = ["BUILTIN", "HERE", "Registry"]
+
+HERE = "builtin"
+"""The source of the providers that come with this version."""
 
 
 class Registry:
-    """The providers a host has adapters for, in the order given. Names are unique."""
+    """The providers a host has adapters for, in the order given. Names are unique: the last one counts.
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    `sources` says where those are from that do not come with this version, `problems` which could not be
+    taken up and why, in words for the owner.
+    """
+
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        sources: Mapping[str, str] | None = None,
+        problems: Iterable[str] = (),
+    ) -> None:
         self._providers = {provider.name: provider for provider in providers}
+        self._sources = dict(sources or {})
+        self.problems = tuple(problems)
         marks = [pattern for provider in self for pattern in provider.marks]
         self._marks = Names([*marks, *TERMINAL_MARKS, *SHELL_MARKS, *OTHER_MARKS, *OWN_MARKS])
         self._wanted = Names(self.variables())
@@ -43,6 +57,14 @@ class Registry:
     def find(self, name: str) -> Provider | None:
         """The provider called `name`, None if this version or this host has none."""
         return self._providers.get(name)
+
+    def source(self, name: str) -> str:
+        """Where the adapter called `name` is from: `HERE`, or a file or package of the owner's."""
+        return self._sources.get(name, HERE)
+
+    def secrets(self) -> frozenset[str]:
+        """Every variable that holds some provider's key."""
+        return frozenset(name for provider in self for name in provider.secrets)
 
     def variables(self) -> tuple[str, ...]:
         """Patterns of every variable that some provider may need from the host."""
@@ -71,9 +93,4 @@ class Registry:
 
 
 BUILTIN = Registry((command.PROVIDER, claude.PROVIDER, codex.PROVIDER, gemini.PROVIDER))
-"""Every provider of this version. To add one, list its module's PROVIDER here."""
-
-
-def scrub(env: Mapping[str, str]) -> dict[str, str]:
-    """`BUILTIN.scrub`: `env` as a fresh login would have it, without what this process' parents left."""
-    return BUILTIN.scrub(env)
+"""Those of this version. To add one, list its module's PROVIDER here."""

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from muster_processes import living_with, until
+from scripting import SCRIPTED, define, install
 
 from orchestrator import capabilities
+from orchestrator.adapters import find_providers
 from orchestrator.capabilities import Capabilities
 from spawners.providers.base import UnknownProvider
 from spawners.providers.registry import BUILTIN
@@ -59,7 +61,35 @@ async def test_each_cli_is_found_with_its_version_and_modes(host: Host) -> None:
     assert found["claude"].note is None
     assert not found["gemini"].installed
     assert found["gemini"].note == "not installed: no gemini on the login shell's PATH"
-    assert list(found) == ["claude", "codex", "gemini"]
+    assert "command" not in found
+
+
+async def test_what_its_adapter_can_is_told(host: Host, tmp_path: Path) -> None:
+    install(host.bin)
+    file = define(tmp_path)
+    providers = find_providers(str(tmp_path), ())
+
+    found = {i.name: i for i in await Capabilities(providers, host.environment, str(host.cache)).refresh()}
+
+    scripted = found["scripted"]
+    assert (scripted.version, scripted.proven, scripted.source) == ("1.0", "1.0", str(file))
+    assert scripted.approval_modes == ["read-only", "guarded", "open"]
+    assert "approvals" in scripted.abilities
+    assert found["claude"].source == "builtin"
+    assert found["claude"].proven is not None
+
+
+async def test_a_version_is_read_anew_once_the_owner_s_file_has_changed(
+    host: Host, tmp_path: Path
+) -> None:
+    host.install("scripted", "echo 'scripted version 2.0'")
+    seen = []
+    for pattern in ("^scripted (\\d\\S*)", "^scripted version (\\S+)"):
+        define(tmp_path, text=SCRIPTED.replace("^scripted (\\S+)", pattern))
+        providers = find_providers(str(tmp_path), ())
+        found = await Capabilities(providers, host.environment, str(host.cache)).refresh()
+        seen.append(next(info.version for info in found if info.name == "scripted"))
+    assert seen == [None, "2.0"]
 
 
 async def test_a_list_waits_for_no_program(host: Host) -> None:

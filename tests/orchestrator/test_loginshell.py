@@ -14,6 +14,7 @@ import pytest
 from muster_processes import is_running, living_with, until
 
 from orchestrator.loginshell import LoginShell, login_environment
+from spawners.providers.registry import BUILTIN
 
 SHELLS = [
     pytest.param(shell, marks=pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not on PATH"))
@@ -49,7 +50,7 @@ async def test_the_environment_is_what_the_start_up_files_make_it(user: Path, sh
         'set -gx PATH /from/rc $PATH\nset -gx ANTHROPIC_API_KEY "two\nlines = one"\n'
     )
 
-    found = await login_environment(own=own(user, shell))
+    found = await login_environment(BUILTIN, own=own(user, shell))
 
     assert found.error is None
     assert found.source == f"login shell {shutil.which(shell)}"
@@ -61,7 +62,7 @@ async def test_interactive_and_login_files_both_count(user: Path) -> None:
     (user / ".bash_profile").write_text("export PATH=/login:$PATH\n. ~/.bashrc\n")
     (user / ".bashrc").write_text('case $- in *i*) export PATH="/interactive:$PATH" ;; esac\n')
 
-    found = await login_environment(own=own(user))
+    found = await login_environment(BUILTIN, own=own(user))
 
     assert found.env["PATH"].split(":")[:2] == ["/interactive", "/login"]
 
@@ -73,7 +74,7 @@ async def test_noise_questions_and_aliases_of_the_start_up_files_do_no_harm(user
         "env() { echo no; }\nexport LANG=fr_FR.UTF-8\nalias env='echo no' printf='echo no'\n",
     )
 
-    found = await login_environment(own=own(user))
+    found = await login_environment(BUILTIN, own=own(user))
 
     assert found.error is None
     assert found.env["LANG"] == "fr_FR.UTF-8"
@@ -87,7 +88,7 @@ async def test_only_the_allow_list_is_taken(user: Path) -> None:
         "export https_proxy=http://p:1 OPENAI_API_KEY=o XDG_DATA_HOME=/d LC_ALL=C\n",
     )
 
-    env = (await login_environment(own=own(user, VIRTUAL_ENV="/v", GITHUB_TOKEN="t"))).env
+    env = (await login_environment(BUILTIN, own=own(user, VIRTUAL_ENV="/v", GITHUB_TOKEN="t"))).env
 
     unwanted = (
         "GITHUB_TOKEN AWS_SECRET_ACCESS_KEY CLAUDECODE TMUX MUSTER_AGENT_TOKEN VIRTUAL_ENV PWD SHLVL _ TERM"
@@ -102,7 +103,7 @@ async def test_the_path_is_the_login_s_then_ours_then_the_well_known(user: Path)
     (user / ".local" / "bin").mkdir(parents=True)
     start_up(user, "export PATH=/login:relative::/usr/bin:.\n")
 
-    env = (await login_environment(own=own(user, PATH="/ours:/usr/bin:/bin"))).env
+    env = (await login_environment(BUILTIN, own=own(user, PATH="/ours:/usr/bin:/bin"))).env
 
     folders = env["PATH"].split(":")
     assert folders[:5] == ["/login", "/usr/bin", "/ours", "/bin", str(user / ".local/bin")]
@@ -113,7 +114,7 @@ async def test_the_path_is_the_login_s_then_ours_then_the_well_known(user: Path)
 async def test_a_background_job_that_holds_the_pipe_is_not_waited_for_and_ended(user: Path) -> None:
     start_up(user, f"{shlex.quote(sys.executable)} -c 'import signal; signal.pause()' &\necho $! > ~/job\n")
 
-    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=90), 60)
+    found = await asyncio.wait_for(login_environment(BUILTIN, own=own(user), timeout_s=90), 60)
 
     assert found.error is None
     job = int((user / "job").read_text())
@@ -123,7 +124,7 @@ async def test_a_background_job_that_holds_the_pipe_is_not_waited_for_and_ended(
 async def test_a_shell_that_does_not_leave_after_its_answer_is_not_waited_for(user: Path) -> None:
     start_up(user, "export LANG=answered\ntrap 'while :; do sleep 100; done' EXIT\n")
 
-    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=90), 60)
+    found = await asyncio.wait_for(login_environment(BUILTIN, own=own(user), timeout_s=90), 60)
 
     assert (found.env["LANG"], found.error) == ("answered", None)
 
@@ -131,7 +132,7 @@ async def test_a_shell_that_does_not_leave_after_its_answer_is_not_waited_for(us
 async def test_a_shell_that_hangs_is_ended_and_our_own_environment_is_used(user: Path) -> None:
     start_up(user, "while :; do sleep 100; done\n")
 
-    found = await login_environment(own=own(user, LANG="C.UTF-8"), timeout_s=0.5)
+    found = await login_environment(BUILTIN, own=own(user, LANG="C.UTF-8"), timeout_s=0.5)
 
     assert found.error is not None
     assert "did not answer within 0.5 s" in found.error
@@ -150,7 +151,7 @@ async def test_a_shell_that_hangs_is_ended_and_our_own_environment_is_used(user:
     ],
 )
 async def test_what_is_no_shell_is_told(user: Path, shell: str, why: str) -> None:
-    found = await login_environment(shell, own=own(user))
+    found = await login_environment(BUILTIN, shell, own=own(user))
 
     assert found.error is not None
     assert why in found.error
@@ -159,7 +160,7 @@ async def test_what_is_no_shell_is_told(user: Path, shell: str, why: str) -> Non
 async def test_a_shell_that_prints_without_end_is_bounded(user: Path) -> None:
     start_up(user, "yes\n")
 
-    found = await asyncio.wait_for(login_environment(own=own(user), timeout_s=90), 60)
+    found = await asyncio.wait_for(login_environment(BUILTIN, own=own(user), timeout_s=90), 60)
 
     assert found.error is not None
 
@@ -168,7 +169,7 @@ async def test_a_spawn_does_not_wait_for_a_slow_shell_longer_than_it_must(user: 
     go = user / "go"
     os.mkfifo(go)
     start_up(user, "read -r line < ~/go\nexport LANG=slow\n")
-    shell = LoginShell(str(user / "cache.json"), wait_s=0.05, own=own(user, LANG="own"))
+    shell = LoginShell(BUILTIN, str(user / "cache.json"), wait_s=0.05, own=own(user, LANG="own"))
 
     first = await shell.login()
     assert (first.env["LANG"], first.error) == ("own", "the login shell has not answered yet")
@@ -181,7 +182,7 @@ async def test_a_spawn_does_not_wait_for_a_slow_shell_longer_than_it_must(user: 
 
 async def test_the_shell_is_asked_again_when_a_start_up_file_changes_and_only_then(user: Path) -> None:
     start_up(user, "echo >> ~/asked\nexport LANG=one\n")
-    shell = LoginShell(str(user / "cache.json"), wait_s=30, own=own(user))
+    shell = LoginShell(BUILTIN, str(user / "cache.json"), wait_s=30, own=own(user))
 
     assert [(await shell.environment())["LANG"] for _ in range(3)] == ["one"] * 3
     assert (user / "asked").read_text() == "\n"
@@ -193,7 +194,7 @@ async def test_the_shell_is_asked_again_when_a_start_up_file_changes_and_only_th
 
 async def test_many_spawns_at_once_ask_once(user: Path) -> None:
     start_up(user, "echo >> ~/asked\n")
-    shell = LoginShell(str(user / "cache.json"), wait_s=30, own=own(user))
+    shell = LoginShell(BUILTIN, str(user / "cache.json"), wait_s=30, own=own(user))
 
     await asyncio.gather(*(shell.environment() for _ in range(20)))
 
@@ -202,7 +203,7 @@ async def test_many_spawns_at_once_ask_once(user: Path) -> None:
 
 async def test_a_shell_that_breaks_later_leaves_the_last_good_answer_and_says_so(user: Path) -> None:
     start_up(user, "export LANG=good\n")
-    shell = LoginShell(str(user / "cache.json"), wait_s=30, own=own(user))
+    shell = LoginShell(BUILTIN, str(user / "cache.json"), wait_s=30, own=own(user))
     await shell.login()
     start_up(user, "exit 3\n")
 
@@ -216,11 +217,11 @@ async def test_a_shell_that_breaks_later_leaves_the_last_good_answer_and_says_so
 async def test_the_path_outlives_a_restart_and_no_value_is_written_down(user: Path) -> None:
     start_up(user, "export PATH=/from/rc:$PATH OPENAI_API_KEY=secret\n")
     cache = user / "folder" / "cache.json"
-    await LoginShell(str(cache), wait_s=30, own=own(user)).environment()
+    await LoginShell(BUILTIN, str(cache), wait_s=30, own=own(user)).environment()
     assert "secret" not in cache.read_text()
 
     start_up(user, "exit 3\n")
-    found = await LoginShell(str(cache), wait_s=30, own=own(user)).login()
+    found = await LoginShell(BUILTIN, str(cache), wait_s=30, own=own(user)).login()
 
     assert found.error is not None
     assert found.env["PATH"].startswith("/from/rc:")
@@ -230,6 +231,6 @@ async def test_a_cache_that_is_none_is_ignored(user: Path) -> None:
     start_up(user, "exit 3\n")
     (user / "cache.json").write_text('["path"]')
 
-    found = await LoginShell(str(user / "cache.json"), wait_s=30, own=own(user)).login()
+    found = await LoginShell(BUILTIN, str(user / "cache.json"), wait_s=30, own=own(user)).login()
 
     assert found.env["PATH"].startswith("/usr/bin:/bin")
