@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from relay.api import agents as agent_routes
+from relay.api import approvals as approval_routes
 from relay.api import hosts as host_routes
 from relay.api import output as output_routes
 from relay.api import system as system_routes
@@ -25,6 +26,7 @@ from relay.api.guard import Guard
 from relay.bus.memory import MemoryBus
 from relay.config import RelayConfig
 from relay.core.agents import Agents
+from relay.core.approvals import Approvals
 from relay.core.attachments import Attachments
 from relay.core.changes import Changes
 from relay.core.commands import Commands
@@ -110,6 +112,7 @@ class Relay:
         handlers = {
             **host_routes.handlers(hosts, reports, commands, outputs),
             **agent_routes.handlers(agents, spawning, steering),
+            **approval_routes.handlers(Approvals(store, agents, steering)),
             **output_routes.handlers(agents, outputs),
             **terminal_routes.handlers(agents, steering, self._attachments),
             **system_routes.handlers(EventLog(store, bus), health, self._tokens, version()),

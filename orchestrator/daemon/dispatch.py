@@ -191,7 +191,7 @@ class Dispatcher:
             # By the daemon before this one, which may have been killed before or after it answered.
             given = asked.find(self._reach.registry, body.approval_id)
             if given.state is not ApprovalState.PENDING:
-                return None, msgspec.to_builtins(given)
+                return self._reach.registry.find(given.agent_id).agent, msgspec.to_builtins(given)
             if given.channel == "stream":
                 return await self._perform_once(body)
         # What follows must not happen twice, so it is written down first.
@@ -211,7 +211,7 @@ class Dispatcher:
             return None, msgspec.to_builtins(receipt)
         if isinstance(body, AnswerCommand):
             given = await answer(self._reach, body.approval_id, body.request, body.by)
-            return None, msgspec.to_builtins(given)
+            return self._reach.registry.find(given.agent_id).agent, msgspec.to_builtins(given)
         if isinstance(body, InterruptCommand):
             return (await interrupt(self._reach, body.agent_id)).agent, None
         if isinstance(body, ChangeCommand):

@@ -23,5 +23,7 @@ def handlers(agents: Agents, spawning: Spawning, steering: Steering) -> Mapping[
         endpoints.FORGET_AGENT: lambda call: agents.forget(call.caller, call.id),
         endpoints.STOP_AGENT: lambda call: steering.stop(call.caller, call.id, call.body),
         endpoints.SIGNAL_AGENT: lambda call: steering.signal(call.caller, call.id, call.body),
+        endpoints.INTERRUPT_AGENT: lambda call: steering.interrupt(call.caller, call.id),
+        endpoints.CHANGE_AGENT: lambda call: steering.change(call.caller, call.id, call.body),
         endpoints.SEND_INPUT: lambda call: steering.send_input(call.caller, call.id, call.body),
     }

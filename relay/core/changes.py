@@ -11,6 +11,7 @@ from relay.core.ports import Bus, Store, Transaction
 from relay.core.records import AgentRecord, EventDraft
 from relay.wire.base import now_ms
 from relay.wire.events import EventType
+from relay.wire.questions import changed
 
 __all__ = ["EVENTS_TOPIC", "Change", "Changes", "agent_topic", "command_topic", "host_topic"]
 
@@ -47,6 +48,12 @@ class Change:
         """Log what happened to an agent; `at` is by the clock of whoever saw it."""
         self.drafts.append(event_of(type_, record, at=at, kind=kind))
         self.wake(agent_topic(record.id))
+
+    def approval_events(self, before: AgentRecord | None, after: AgentRecord, at: int | None = None) -> None:
+        """Log what an agent asks and did not before, and what is settled and was not before."""
+        asked, settled = changed(before.agent.approvals if before else [], after.agent.approvals)
+        for type_, several in ((EventType.APPROVAL_ASKED, asked), (EventType.APPROVAL_SETTLED, settled)):
+            self.drafts += [event_of(type_, after, at=at, approval=approval) for approval in several]
 
     def host_event(self, type_: EventType, host_id: str, **data: Any) -> None:
         now = now_ms()

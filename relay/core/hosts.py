@@ -197,6 +197,7 @@ class Hosts:
                 continue
             gone = lost(record, f"its host {host_id} was removed by {by}", now_ms(), by)
             await change.tx.agents.put([gone])
+            change.approval_events(record, gone)
             change.agent_event(EventType.AGENT_ENDED, gone)
 
 

@@ -10,8 +10,10 @@ import msgspec
 
 from relay.core.records import AgentRecord, EventDraft, HostRecord
 from relay.wire.agents import ENDED, Cause, CauseKind, ManagedAgent, Presence, Status
+from relay.wire.approvals import Approval
 from relay.wire.base import now_ms
 from relay.wire.events import EventType
+from relay.wire.questions import APPROVAL_ID, withdrawn
 
 __all__ = ["Merge", "at_time", "ended", "event_of", "lost", "merge", "shown"]
 
@@ -49,6 +51,7 @@ def merge(known: AgentRecord | None, said: ManagedAgent, host_id: str, now: int)
         presence_since=None,
         label=_clean(said.label),
         provider=said.provider.replace("\0", ""),
+        approvals=_own(said, host_id),
     )
     kind = EventType.AGENT_ENDED if said.ended else EventType.AGENT_CHANGED
     ended_at = now if said.ended else None
@@ -61,6 +64,15 @@ def merge(known: AgentRecord | None, said: ManagedAgent, host_id: str, now: int)
     if _older(said, known):
         return Merge(event=kind)
     return Merge(replace(known, agent=said, confirmed=True, ended_at=ended_at), kind)
+
+
+def _own(said: ManagedAgent, host_id: str) -> list[Approval]:
+    """What an agent asks, as its own: whatever the host put into it to tell whose it is."""
+    return [
+        msgspec.structs.replace(approval, agent_id=said.id, orchestrator_id=host_id)
+        for approval in said.approvals
+        if APPROVAL_ID.fullmatch(approval.id)
+    ]
 
 
 def _with_origin(said: ManagedAgent, known: ManagedAgent) -> ManagedAgent:
@@ -100,7 +112,14 @@ def ended(record: AgentRecord, status: Status, cause: Cause, now: int) -> AgentR
     """Return `record` as ended by the relay itself, at `now`."""
     assert status in ENDED
     agent = msgspec.structs.replace(
-        record.agent, status=status, cause=cause, ended_at=now, updated_at=now, received_at=now, reason=None
+        record.agent,
+        status=status,
+        cause=cause,
+        ended_at=now,
+        updated_at=now,
+        received_at=now,
+        reason=None,
+        approvals=withdrawn(record.agent.approvals, now),
     )
     return replace(record, agent=agent, ended_at=now)
 
@@ -145,14 +164,21 @@ def _queued_reason(record: AgentRecord, host: HostRecord | None) -> str | None:
 
 
 def event_of(
-    type_: EventType, record: AgentRecord, *, at: int | None = None, kind: str | None = None
+    type_: EventType,
+    record: AgentRecord,
+    *,
+    at: int | None = None,
+    kind: str | None = None,
+    approval: Approval | None = None,
 ) -> EventDraft:
-    """Return the log entry for what happened to an agent."""
+    """Return the log entry for what happened to an agent, or to the `approval` that it asks for."""
     now = now_ms()
     agent = record.agent
     data: dict[str, Any] = {"status": agent.status, "provider": agent.provider, "label": agent.label}
     if kind is not None:
         data["kind"] = kind
+    if approval is not None:
+        data["approval"] = msgspec.to_builtins(approval)
     for name in ("activity", "cause", "reason"):
         value = getattr(agent, name)
         if value is not None:

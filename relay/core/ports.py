@@ -54,6 +54,14 @@ class Agents(Protocol):
     async def candidates(self, reference: str) -> list[AgentRecord]:
         """Return every agent that `reference` might name: by id, by prefix or by label."""
 
+    async def asking(
+        self, *, pending: bool, host_id: str | None = None, agent_id: str | None = None
+    ) -> list[AgentRecord]:
+        """Return the agents that have ever asked for an approval, or with `pending` that wait for one."""
+
+    async def asked(self, reference: str) -> list[AgentRecord]:
+        """Return the agents with an approval whose id begins with `reference`, with or without `ap-`."""
+
     async def live_of(self, host_id: str) -> list[AgentRecord]:
         """Return the agents of a host that have not ended."""
 

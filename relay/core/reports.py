@@ -57,6 +57,7 @@ class Intake:
                 await self._withdraw(said.id)
             self._known[said.id] = self._changed[said.id] = after
             self._change.wake(agent_topic(said.id))
+            self._change.approval_events(before, after, None if report is None else report.at)
             if after.agent.ended and (before is None or not before.agent.ended):
                 self.ended.append(said.id)
         if merged.event is not None and (not quiet or merged.event is EventType.AGENT_FOUND):
@@ -150,6 +151,7 @@ class Reports:
                     continue
                 gone = lost(record, "the host no longer knows this agent", now_ms())
                 await change.tx.agents.put([gone])
+                change.approval_events(record, gone)
                 change.agent_event(EventType.AGENT_ENDED, gone)
                 intake.ended.append(record.id)
         lease.roster_epoch = lease.record.epoch

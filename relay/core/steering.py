@@ -20,6 +20,7 @@ from relay.core.tokens import Caller
 from relay.wire.agents import (
     Cause,
     CauseKind,
+    ChangeRequest,
     InputRequest,
     InputResult,
     ManagedAgent,
@@ -27,11 +28,15 @@ from relay.wire.agents import (
     Status,
     StopRequest,
 )
+from relay.wire.approvals import AnswerRequest, Approval
 from relay.wire.base import now_ms
 from relay.wire.commands import (
+    AnswerCommand,
+    ChangeCommand,
     CommandBody,
     CommandResult,
     InputCommand,
+    InterruptCommand,
     ResizeCommand,
     ScreenCommand,
     SendCommand,
@@ -143,6 +148,26 @@ class Steering:
         need_terminal(record)
         await self._ask(record, ResizeCommand(agent_id=record.id, request=request), self._signal_timeout_ms)
         return await self._agents.get(caller, record.id, AgentQuery())
+
+    async def interrupt(self, caller: Caller, reference: str) -> ManagedAgent:
+        """End an agent's present turn and return the agent once its host has done it."""
+        record = await self._agents.find(caller, reference)
+        await self._ask(record, InterruptCommand(agent_id=record.id), self._signal_timeout_ms)
+        return await self._agents.get(caller, record.id, AgentQuery())
+
+    async def change(self, caller: Caller, reference: str, request: ChangeRequest) -> ManagedAgent:
+        """Have an agent go on with another model or mode and return it once its CLI was told."""
+        record = await self._agents.find(caller, reference)
+        body = ChangeCommand(agent_id=record.id, request=request)
+        await self._ask(record, body, self._signal_timeout_ms)
+        return await self._agents.get(caller, record.id, AgentQuery())
+
+    async def answer(
+        self, caller: Caller, record: AgentRecord, approval_id: str, request: AnswerRequest
+    ) -> Approval:
+        """Give an answer to what an agent asks and return the approval as it is then."""
+        body = AnswerCommand(agent_id=record.id, approval_id=approval_id, request=request, by=caller.shown)
+        return _converted(record, await self._ask(record, body, self._signal_timeout_ms), Approval)
 
     async def screen(self, caller: Caller, reference: str, query: ScreenQuery) -> ScreenResult:
         """Return what an agent's terminal shows now, or showed when the agent ended."""

@@ -12,6 +12,7 @@ from relay.core.records import AgentRecord
 from relay.store.statements import upsert
 from relay.store.tables import AGENTS
 from relay.wire.agents import ManagedAgent, Status
+from relay.wire.approvals import ApprovalState
 from relay.wire.base import decode, encode
 from relay.wire.orchestrators import RosterEntry
 from relay.wire.queries import AgentListQuery
@@ -78,6 +79,25 @@ class AgentTable:
                 AGENTS.c.id.startswith(reference, autoescape=True),
                 AGENTS.c.id.startswith(f"ag-{reference}", autoescape=True),
                 AGENTS.c.label == reference,
+            ),
+            limit=1000,
+        )
+
+    async def asking(
+        self, *, pending: bool, host_id: str | None = None, agent_id: str | None = None
+    ) -> list[AgentRecord]:
+        conditions = [AGENTS.c.pending_approvals > 0 if pending else AGENTS.c.approvals.is_not(None)]
+        if host_id is not None:
+            conditions.append(AGENTS.c.host_id == host_id)
+        if agent_id is not None:
+            conditions.append(AGENTS.c.id == agent_id)
+        return await self._select(*conditions)
+
+    async def asked(self, reference: str) -> list[AgentRecord]:
+        return await self._select(
+            or_(
+                AGENTS.c.approvals.contains(f"\n{reference}", autoescape=True),
+                AGENTS.c.approvals.contains(f"\nap-{reference}", autoescape=True),
             ),
             limit=1000,
         )
@@ -150,4 +170,6 @@ def _row(record: AgentRecord) -> dict[str, Any]:
         "delivered_at": record.delivered_at,
         "ended_at": record.ended_at,
         "body": encode(agent).decode(),
+        "approvals": "".join(f"\n{approval.id}" for approval in agent.approvals) or None,
+        "pending_approvals": sum(each.state is ApprovalState.PENDING for each in agent.approvals),
     }

@@ -40,11 +40,14 @@ AGENTS = Table(
     Column("delivered_at", MILLIS),
     Column("ended_at", MILLIS),
     Column("body", Text, nullable=False),
+    Column("approvals", Text),
+    Column("pending_approvals", Integer, nullable=False, server_default="0"),
     UniqueConstraint("caller", "idempotency_key", name="uq_agents_key"),
     Index("ix_agents_host", "host_id", "ended_at"),
     Index("ix_agents_label", "label"),
     Index("ix_agents_stored", "stored_at"),
     Index("ix_agents_ended", "ended_at"),
+    Index("ix_agents_pending", "pending_approvals"),
 )
 
 HOSTS = Table(

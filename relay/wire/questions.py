@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from relay.wire.approvals import MAX_ANSWER, MAX_INPUT, AnswerRequest, Approval, ApprovalState, Verdict
 from relay.wire.errors import ApiError, Code
 
-__all__ = ["changed", "check_answer", "named", "only", "states", "taken"]
+__all__ = ["APPROVAL_ID", "changed", "check_answer", "named", "only", "states", "taken", "withdrawn"]
+
+APPROVAL_ID = re.compile(r"ap-[0-9a-f]{12}")
 
 
 def states(text: str) -> frozenset[ApprovalState]:
@@ -89,3 +94,13 @@ def changed(before: Sequence[Approval], after: Sequence[Approval]) -> tuple[list
     fresh = [approval for approval in after if known.get(approval.id) != approval.state]
     asked = [approval for approval in fresh if approval.state is ApprovalState.PENDING]
     return asked, [approval for approval in fresh if approval.state is not ApprovalState.PENDING]
+
+
+def withdrawn(approvals: Sequence[Approval], now: int) -> list[Approval]:
+    """Return `approvals` of an agent that asks nothing any more."""
+    return [
+        msgspec.structs.replace(approval, state=ApprovalState.WITHDRAWN, answered_at=now)
+        if approval.state is ApprovalState.PENDING
+        else approval
+        for approval in approvals
+    ]
