@@ -9,7 +9,7 @@ import msgspec
 
 from relay.wire.agents import ManagedAgent
 
-__all__ = ["AgentRecord", "StopIntent", "new_agent_id"]
+__all__ = ["AgentRecord", "StopIntent", "Successor", "new_agent_id"]
 
 
 class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,22 @@ class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
         return {name: words for name, words in reasons.items() if words}
 
 
+class Successor(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent that is started in place of an ended one, written down together with the verdict.
+
+    `at` is when, `attempt` which restart in a row it is, `holds` which wait in a row for a rate limit,
+    and `resumes` that it goes on with the conversation instead of beginning anew; `idle`: which had
+    nothing to do just then.
+    """
+
+    agent_id: str
+    at: int
+    attempt: int
+    holds: int = 0
+    resumes: bool = False
+    idle: bool = False
+
+
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Frozen: a record is read by anyone and replaced only by the registry.
 
@@ -43,7 +59,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     idempotency key make a spawn unique, `token_hash` is the SHA-256 of the agent's own token.
     `spool_pruned` says that the output was deleted to make room. `approval_timeout_ms` is how long
     what it asks waits for an answer (None: for ever). `model` is the one that was asked for; the agent's
-    own is what its CLI calls it.
+    own is what its CLI calls it. `successor` is what is to follow an ended agent, `restart_limit` how many
+    may in a row; `attempt` and `holds` count those in front of this one.
     """
 
     agent: ManagedAgent
@@ -54,6 +71,10 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     spool_pruned: bool = False
     approval_timeout_ms: int | None = None
     model: str | None = None
+    successor: Successor | None = None
+    restart_limit: int = 5
+    attempt: int = 0
+    holds: int = 0
 
     @property
     def id(self) -> str:

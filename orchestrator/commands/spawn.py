@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.agents.record import AgentRecord, new_agent_id
-from orchestrator.agents.registry import Registry
+from orchestrator.agents.succession import LIMIT, following, may_follow
+from orchestrator.commands.reach import Reach
 from orchestrator.commands.requested import checked, size_of, stdin_of
 from orchestrator.commands.resume import check_free, resumed
 from orchestrator.config import Config
-from orchestrator.daemon.observations import Observations
-from orchestrator.daemon.supervise import Supervisor
 from orchestrator.policy import check_request, confine, limits, timeout_ms
+from orchestrator.store.requests import Kept, Requests
 from relay.wire.agents import ManagedAgent, SpawnRequest, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
@@ -26,7 +26,6 @@ from spawners.failpoint import failpoint
 from spawners.launch import Launch
 from spawners.providers.base import Ability, ApprovalMode, Ask, Plan, Provider, ProviderError
 from spawners.providers.environment import TERMINAL
-from spawners.providers.registry import Registry as Providers
 from spawners.session import Spawner
 
 __all__ = ["Asker", "Spawning"]
@@ -65,37 +64,43 @@ class Spawning:
     def __init__(
         self,
         *,
-        registry: Registry,
+        reach: Reach,
         spawner: Spawner,
-        supervisor: Supervisor,
-        providers: Providers,
         config: Config,
         surroundings: Surroundings,
         agents_dir: str,
-        observations: Observations,
+        requests: Requests,
     ) -> None:
-        self._registry = registry
+        self._registry = reach.registry
+        self._supervisor = reach.supervisor
+        self._providers = reach.providers
+        self._observations = reach.observations
         self._spawner = spawner
-        self._supervisor = supervisor
-        self._providers = providers
         self._config = config
         self._host = surroundings
         self._agents_dir = agents_dir
-        self._observations = observations
+        self._requests = requests
 
     async def spawn(
-        self, request: SpawnRequest, asker: Asker, agent_id: str | None = None, created_at: int | None = None
+        self,
+        request: SpawnRequest,
+        asker: Asker,
+        agent_id: str | None = None,
+        created_at: int | None = None,
+        *,
+        succeeds: str | None = None,
     ) -> tuple[AgentRecord, bool]:
         """Start what `request` asks for; return its record and whether it is new.
 
         The record is `running`, or has ended if exec failed (cause `exec_failed`) or the program
-        was very quick. Raises `ApiError` for a request that cannot be carried out: then there is
-        neither a record nor a process.
+        was very quick. `succeeds` is the ended agent in whose place it is started. Raises `ApiError` for a
+        request that cannot be carried out: then there is neither a record nor a process.
         """
         agent_id = agent_id or request.agent_id or new_agent_id()
         known = self._known(agent_id, request, asker)
         if known is not None:
             return await self._settled(known), False
+        kept = Kept(request=request, remote=asker.remote)
         request = resumed(self._registry, request)
         provider = checked(request, agent_id, self._providers)
         login = await self._host.environment()
@@ -111,6 +116,7 @@ class Spawning:
             remote=asker.remote,
             draining=self._host.draining(),
         )
+        former = self._succeeded(succeeds, agent_id)
         launch, plan = self._launch(request, agent_id, executable, login)
         token = f"msa_{secrets.token_urlsafe(32)}"
         own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
@@ -121,12 +127,26 @@ class Spawning:
             token_hash=hashlib.sha256(token.encode()).hexdigest(),
             approval_timeout_ms=_approval_timeout_ms(request, self._config),
             model=request.model,
+            restart_limit=request.restart_limit or LIMIT,
         )
+        if former is not None:
+            record = following(record, former)
+        elif may_follow(request):
+            self._requests.save(agent_id, kept)
         self._registry.create(record)
         failpoint("after_record_created")
         launch = dataclasses.replace(launch, env={**launch.env, **own})
         with self._supervisor.starting(agent_id):
             return await self._start(launch, plan), True
+
+    def _succeeded(self, succeeds: str | None, agent_id: str) -> AgentRecord | None:
+        """Return the agent that is succeeded. Raises `ApiError` if that was called off meanwhile."""
+        if succeeds is None:
+            return None
+        former = self._registry.get(succeeds)
+        if former is None or former.successor is None or former.successor.agent_id != agent_id:
+            raise ApiError(Code.CONFLICT, f"agent {succeeds} was stopped or forgotten: nothing follows it")
+        return former
 
     def _known(self, agent_id: str, request: SpawnRequest, asker: Asker) -> AgentRecord | None:
         return self._registry.get(agent_id) or self._registry.by_key(asker.name, request.idempotency_key)
@@ -259,6 +279,8 @@ def _shown(request: SpawnRequest, asker: Asker, launch: Launch, plan: Plan, crea
         memory_bytes=launch.memory_bytes,
         cpus=launch.cpus,
         size=None if size is None else {"rows": size.rows, "columns": size.columns},
+        restart=request.restart,
+        on_rate_limit=request.on_rate_limit,
         leftovers=request.leftovers,
         parent_id=request.parent_id or asker.agent_id,
         requested_by=asker.name,

@@ -22,7 +22,8 @@ async def stop(
 ) -> AgentRecord:
     """Begin to end the agent's whole tree and return its record (`stopping`, or as it ended).
 
-    Stopping an agent that has ended changes nothing. Raises `ApiError` if there is none.
+    Stopping an agent that has ended only means that no other is started in its place. Raises `ApiError` if
+    there is none.
     """
     grace_s = GRACE_S if request.grace_ms is None else request.grace_ms / 1000
     if not 0 <= grace_s <= GRACE_MAX_S:
@@ -32,7 +33,7 @@ async def stop(
         left = frozenset(Status) - {Status.STARTING}
         record = await registry.until(record.id, left, timeout_s=START_WAIT_S)
     if record.agent.ended:
-        return record
+        return supervisor.stay_down(record.id, request.by or by)
     intent = StopIntent(by=request.by or by, at=now_ms(), grace_s=grace_s, kill=request.kill)
     try:
         return supervisor.stop(record.id, intent)

@@ -33,6 +33,7 @@ from orchestrator.daemon.receive import receive
 from orchestrator.daemon.recover import Recovered, keep_looking, recover
 from orchestrator.daemon.register import stay_registered
 from orchestrator.daemon.report import report
+from orchestrator.daemon.restart import Restarts
 from orchestrator.daemon.supervise import Supervisor
 from orchestrator.local.handlers import Handlers, Self
 from orchestrator.local.server import LocalServer
@@ -40,6 +41,7 @@ from orchestrator.loginshell import LoginShell
 from orchestrator.store.commands import CommandLog
 from orchestrator.store.database import Database
 from orchestrator.store.facts import Facts
+from orchestrator.store.requests import Requests
 from relay.wire.agents import ManagedAgent
 from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
@@ -110,6 +112,8 @@ class Parts:
             own=partial(_own_variables, home, self._connection),
             open_files=options.open_files,
         )
+        self._requests = Requests(os.path.join(home.state, "requests"))
+        self._restarts = Restarts(self.registry, self._providers, self._requests)
         self.reach = self._reach()
         self._spawning = self._spawns()
         self._describer = self._describes()
@@ -137,20 +141,18 @@ class Parts:
         watches = Watches()
         plans = os.path.join(self._home.state, "plans")
         observations = Observations(self.registry, self._providers, plans, lambda *_: None)
-        supervisor = Supervisor(self.registry, self._clean, watches, observations)
+        supervisor = Supervisor(self.registry, self._clean, watches, observations, self._restarts.succession)
         policy = self.config.policy
         return Reach(self.registry, supervisor, watches, observations, self._providers, policy)
 
     def _spawns(self) -> Spawning:
         return Spawning(
-            registry=self.registry,
+            reach=self.reach,
             spawner=self._spawner,
-            supervisor=self.reach.supervisor,
-            providers=self._providers,
             config=self.config,
             surroundings=self._surroundings,
             agents_dir=self._home.agents,
-            observations=self.reach.observations,
+            requests=self._requests,
         )
 
     def _describes(self) -> Describer:
@@ -167,11 +169,13 @@ class Parts:
 
     def _clean(self, record: AgentRecord) -> None:
         self.reach.observations.clean(record.id)
+        self._restarts.ended(record)
         self._spawner.collected(SessionRef(record.id, record.directory))
 
     async def _forget(self, agent_id: str) -> ManagedAgent:
         record = self.registry.find(agent_id)
         await forget(self.registry, self._spawner, record, self.reach.observations.folder)
+        self._requests.delete(agent_id)
         return record.agent
 
     async def recover(self) -> Recovered:
@@ -198,6 +202,7 @@ class Parts:
             "housekeep": housekeep(registry, self._spawner, self._commands, self.config.keep, folder),
             "recover": keep_looking(registry, self._spawner, supervisor),
             "ration": ration(registry, supervisor),
+            "restart": self._restarts.run(self._spawning),
             "expire": expire_approvals(self.reach),
             "capabilities": self._capabilities.keep_fresh(),
         }

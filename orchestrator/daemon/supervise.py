@@ -11,37 +11,39 @@ import msgspec
 import structlog
 
 from orchestrator.agents.approvals import settled
+from orchestrator.daemon.observe import shown
 from orchestrator.agents.record import AgentRecord, StopIntent
 from orchestrator.agents.registry import Registry
+from orchestrator.agents.succession import Next
 from orchestrator.agents.verdict import Verdict, of_exit, of_loss, of_spawn_failure
 from orchestrator.daemon.observations import Observations
-from orchestrator.daemon.observe import shown
-from relay.wire.agents import CauseKind, Mode, Status
+from orchestrator.daemon.tail import tail_of
+from relay.wire.agents import CauseKind, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from spawners.errors import SessionEnded, SessionLost, SpawnerError, SpawnFailed
 from spawners.failpoint import failpoint
-from spawners.launch import Chunk, Exit, Size
+from spawners.launch import Exit
 from spawners.providers.tally import Outcome
-from spawners.screen.transcript import transcript
 from spawners.session import Session
 from spawners.watch import Watches
 
-__all__ = ["Supervisor"]
+__all__ = ["Succession", "Supervisor"]
 
 log = structlog.get_logger()
 
-TAIL_BYTES = 2000
-SHOWN_BYTES = 64 * 1024
-"""What of a terminal's output is emulated for its last lines: a screen or two, in a millisecond."""
 RETRY_S = 2.0
 """How long to wait before writing a verdict again that the database would not take."""
+
+
+Succession = Callable[[AgentRecord, Verdict, int, Outcome | None], Next]
 
 
 class Supervisor:
     """Sessions by agent id, one watching task each. Closing it leaves every agent running.
 
-    `clean` deletes what a program was given, once its end has been written down.
+    `clean` deletes what a program was given, once its end has been written down. `succession` says what
+    is to follow it.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Supervisor:
         clean: Callable[[AgentRecord], None],
         watches: Watches,
         observations: Observations,
+        succession: Succession | None = None,
     ) -> None:
         self._registry = registry
         self._clean = clean
         self._watches = watches
         self._observations = observations
+        self._succession = succession
         self._sessions: dict[str, Session] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: set[asyncio.Task[None]] = set()
@@ -165,7 +169,7 @@ class Supervisor:
         record = self._registry.get(agent_id)
         if record is None:
             return
-        tail = await self._tail(record, session, ended)
+        tail = await tail_of(record.agent.mode, session, ended)
         outcome = await self._observations.finished(agent_id, ended.spool_end)
         record = self._registry.get(agent_id) or record
         verdict = of_exit(
@@ -178,7 +182,7 @@ class Supervisor:
         said = {} if outcome is None else shown(outcome)
         if record.agent.started_at is None:
             said |= {"pid": session.identity.pid, "started_at": ended.started_ms}
-        await self._record(agent_id, verdict, ended.at_ms, said)
+        await self._record(agent_id, verdict, ended.at_ms, said, outcome)
 
     async def lost(self, agent_id: str, loss: SessionLost) -> None:
         """Write down that a session is gone without an exit record."""
@@ -192,22 +196,63 @@ class Supervisor:
     def never_ran(self, agent_id: str, failure: SpawnFailed) -> AgentRecord:
         """Write down that the program could not be started: nothing of it ran. Returns the record."""
         verdict = of_spawn_failure(failure)
+        at = now_ms()
+        following = self._following(self._registry.get(agent_id), verdict, at, None)
         record = self._registry.change(
-            agent_id, "agent.ended", status=verdict.status, cause=verdict.cause, ended_at=now_ms()
+            agent_id,
+            "agent.ended",
+            record={"successor": following.successor},
+            status=verdict.status,
+            cause=verdict.cause,
+            ended_at=at,
+            **following.shown,
         )
         self._clean(record)
         return record
 
-    async def _record(self, agent_id: str, verdict: Verdict, at: int, said: dict[str, Any]) -> None:
+    def _following(
+        self, record: AgentRecord | None, verdict: Verdict, at: int, outcome: Outcome | None
+    ) -> Next:
+        if record is None or self._succession is None:
+            return Next()
+        return self._succession(record, verdict, at, outcome)
+
+    def stay_down(self, agent_id: str, by: str) -> AgentRecord:
+        """Have nothing follow an ended agent. Returns its record."""
+        record = self._registry.get(agent_id)
+        if record is None:
+            raise LookupError(agent_id)
+        if record.successor is None or self._registry.get(record.successor.agent_id) is not None:
+            return record
+        record = self._registry.change(
+            agent_id,
+            "agent.changed",
+            record={"successor": None},
+            restart_at=None,
+            reason=f"nothing is started in its place: stopped by {by}",
+        )
+        self._clean(record)
+        return record
+
+    async def _record(
+        self,
+        agent_id: str,
+        verdict: Verdict,
+        at: int,
+        said: dict[str, Any],
+        outcome: Outcome | None = None,
+    ) -> None:
+        following = self._following(self._registry.get(agent_id), verdict, at or now_ms(), outcome)
         while True:
             record = self._registry.get(agent_id)
             if record is None or (record.agent.ended and record.agent.status is not Status.LOST):
                 return
             try:
-                self._registry.change(
+                record = self._registry.change(
                     agent_id,
                     "agent.ended",
                     at=at or None,
+                    record={"successor": following.successor},
                     status=verdict.status,
                     cause=verdict.cause,
                     exit=verdict.exit,
@@ -215,9 +260,8 @@ class Supervisor:
                     activity=None,
                     activity_source=None,
                     activity_at=None,
-                    attention=None,
                     approvals=settled(record.agent.approvals, (), {}, now_ms()),
-                    **said,
+                    **{"attention": None, **said, **following.shown},
                 )
                 break
             except ApiError as error:
@@ -228,12 +272,6 @@ class Supervisor:
         if verdict.cause.kind is CauseKind.UNKNOWN:
             log.warning("agent.ended", agent=agent_id, message=verdict.cause.message)
 
-    async def _tail(self, record: AgentRecord, session: Session, ended: Exit) -> str:
-        """Return the end of the output as text."""
-        if record.agent.mode is not Mode.HEADLESS:
-            return await _shown(session, max(0, ended.spool_end - SHOWN_BYTES))
-        return await _text(session, max(0, ended.spool_end - TAIL_BYTES))
-
     async def close(self) -> None:
         """Let go of every agent; all of them go on running."""
         for task in [*self._tasks.values(), *self._stops]:
@@ -241,20 +279,6 @@ class Supervisor:
         await asyncio.gather(*self._tasks.values(), *self._stops, return_exceptions=True)
         for session in list(self._sessions.values()):
             await session.detach()
-
-
-async def _text(session: Session, start: int) -> str:
-    tail = b""
-    async for chunk in session.output(start):
-        if isinstance(chunk, Chunk):
-            tail = (tail + chunk.data)[-TAIL_BYTES:]
-    return tail.decode("utf-8", "replace")
-
-
-async def _shown(session: Session, start: int) -> str:
-    """The last lines that a terminal showed."""
-    items = [item async for item in session.output(start)]
-    return "\n".join(transcript(items, Size())).strip()[-TAIL_BYTES:]
 
 
 def _provider_error(outcome: Outcome | None, ended: Exit) -> str | None:
