@@ -11,6 +11,7 @@ from typing import Any
 
 from spawners.launch import Stdin
 from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
+from spawners.providers.claude_control import CHANNEL, ClaudeDialogue
 from spawners.providers.claude_stream import ClaudeStream
 from spawners.providers.embedded import MODES, first_prompt
 from spawners.providers.events import Event
@@ -27,6 +28,13 @@ APPROVAL = {
 }
 
 PRINT = ("-p", "--output-format", "stream-json", "--verbose")
+
+SPEAK = ("--input-format", "stream-json")
+
+SWITCHABLE = {
+    # Given to a run in `open`, these do nothing until it is changed to `guarded`.
+    ApprovalMode.OPEN: ("--allowedTools", "Bash(git *)"),
+}
 
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -60,34 +68,53 @@ class Claude:
     )
     proven = "2.1.197"
     approval_modes: tuple[ApprovalMode, ...] = tuple(ApprovalMode)
-    abilities = frozenset({Ability.RESULT, Ability.RESUME, Ability.SESSION_ID})
+    abilities = frozenset(Ability)
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; among others for `open` as root, which the CLI itself refuses
         unless `IS_SANDBOX=1` says that the machine may be broken."""
-        prompt = first_prompt(self.name, ask) if ask.mode == "embedded" else prompt_bytes(self.name, ask)
         if ask.approval_mode is ApprovalMode.OPEN and ask.superuser and ask.env.get("IS_SANDBOX") != "1":
             raise ProviderError(
                 "unsupported",
                 "claude refuses the approval mode open as root: run the host as another user, or set "
                 "IS_SANDBOX=1 for this spawn if the machine is a sandbox",
             )
-        argv = [required_executable(self.name, ask)]
-        if ask.mode != "embedded":
-            argv += PRINT
+        return self._embedded(ask) if ask.mode == "embedded" else self._headless(ask)
+
+    def _headless(self, ask: Ask) -> Plan:
+        prompt = prompt_bytes(self.name, ask)
+        speaks = ask.conversation or (ask.asks and ask.approval_mode is ApprovalMode.GUARDED)
+        argv = [required_executable(self.name, ask), *PRINT, *(SPEAK if speaks else ())]
         argv += APPROVAL[ask.approval_mode]
-        if ask.model is not None:
-            argv += ["--model", value("model", ask.model)]
-        if ask.resume is not None:
-            argv += ["--resume", value("session id", ask.resume)]
-        elif ask.session_id is not None:
-            argv += ["--session-id", value("session id", ask.session_id)]
+        if speaks:
+            argv += SWITCHABLE.get(ask.approval_mode, ())
+        if speaks and ask.asks:
+            argv += ["--permission-prompt-tool", "stdio"]
+        if ask.max_turns is not None:
+            argv += ["--max-turns", str(ask.max_turns)]
+        argv += _session(ask)
         env = defaults(ask, QUIET)
-        if isinstance(prompt, bytes):
-            return Plan(argv=tuple(argv), stdin=Stdin(prompt), env=env, opening=Opening())
+        if not speaks:
+            return Plan(
+                argv=tuple(argv), stdin=Stdin(prompt), env=env, opening=Opening(), session_id=_id(ask)
+            )
+        opening = Opening(
+            channel=CHANNEL,
+            prompt=ask.prompt,
+            cwd=ask.cwd,
+            approval_mode=ask.approval_mode,
+            keep=ask.conversation,
+            asks=ask.asks,
+        )
+        stdin = Stdin(live=True)
+        return Plan(argv=tuple(argv), stdin=stdin, env=env, opening=opening, session_id=_id(ask))
+
+    def _embedded(self, ask: Ask) -> Plan:
+        prompt = first_prompt(self.name, ask)
+        argv = [required_executable(self.name, ask), *APPROVAL[ask.approval_mode], *_session(ask)]
         if prompt is not None:
             argv += ["--", _no_command(prompt)]
-        return Plan(argv=tuple(argv), env=env)
+        return Plan(argv=tuple(argv), env=defaults(ask, QUIET), session_id=_id(ask))
 
     def manifest(self) -> Manifest:
         return load(self.name)
@@ -98,10 +125,23 @@ class Claude:
         return found[1] if found else None
 
     def dialogue(self, opening: Opening) -> ClaudeStream:
-        return ClaudeStream()
+        return ClaudeDialogue(opening) if opening.channel == CHANNEL else ClaudeStream()
 
     def hook(self, payload: Mapping[str, Any]) -> list[Event]:
         return []
+
+
+def _session(ask: Ask) -> list[str]:
+    argv = [] if ask.model is None else ["--model", value("model", ask.model)]
+    if ask.resume is not None:
+        argv += ["--resume", value("session id", ask.resume)]
+    elif ask.session_id is not None:
+        argv += ["--session-id", value("session id", ask.session_id)]
+    return argv
+
+
+def _id(ask: Ask) -> str | None:
+    return ask.resume or ask.session_id
 
 
 def _no_command(prompt: str) -> str:

@@ -62,6 +62,50 @@ def test_argv_of_every_approval_mode(provider: Provider, mode: ApprovalMode) -> 
     assert plan.argv == (f"/opt/bin/{provider.name}", *arguments)
 
 
+CLAUDE_SPEAKS = (*CLAUDE_ALWAYS, "--input-format", "stream-json")
+SPOKEN_TO = {
+    "claude": {
+        "read-only": (*CLAUDE_SPEAKS, "--permission-mode", "dontAsk", "--tools", "Read,Grep,Glob"),
+        "guarded": (*CLAUDE_SPEAKS, "--permission-mode", "acceptEdits", "--allowedTools", "Bash(git *)"),
+        "open": (*CLAUDE_SPEAKS, "--dangerously-skip-permissions", "--allowedTools", "Bash(git *)"),
+    },
+}
+"""argv of a conversation that nobody answers approvals in."""
+
+
+@pytest.mark.parametrize("mode", ApprovalMode)
+@pytest.mark.parametrize("name", SPOKEN_TO)
+def test_a_conversation_reads_its_prompt_and_all_else_from_a_live_pipe(name: str, mode: ApprovalMode) -> None:
+    provider = BUILTIN.get(name)
+    plan = provider.plan(replace(ask_of(provider), approval_mode=mode, conversation=True))
+
+    assert plan.argv == (f"/opt/bin/{name}", *SPOKEN_TO[name][mode])
+    assert plan.stdin == Stdin(live=True)
+    assert plan.opening is not None
+    assert (plan.opening.prompt, plan.opening.keep, plan.opening.asks) == ("do it", True, False)
+
+
+@pytest.mark.parametrize("name", SPOKEN_TO)
+def test_only_a_guarded_run_of_one_turn_needs_somebody_to_ask(name: str) -> None:
+    provider = BUILTIN.get(name)
+
+    def channel(mode: ApprovalMode) -> str:
+        opening = provider.plan(replace(ask_of(provider), approval_mode=mode, asks=True)).opening
+        assert opening is not None
+        assert not opening.keep
+        return opening.channel
+
+    assert channel(ApprovalMode.GUARDED) != "stream"
+    assert channel(ApprovalMode.READ_ONLY) == channel(ApprovalMode.OPEN) == "stream"
+
+
+def test_claude_is_told_whom_to_ask_and_how_long_to_go_on() -> None:
+    claude = BUILTIN.get("claude")
+
+    asks = claude.plan(replace(ask_of(claude), asks=True, max_turns=3)).argv
+    assert asks[-4:] == ("--permission-prompt-tool", "stdio", "--max-turns", "3")
+
+
 @pytest.mark.parametrize("provider", CLIS, ids=lambda provider: provider.name)
 def test_the_prompt_stands_in_stdin_alone(provider: Provider) -> None:
     prompt = '--help "$(reboot)"\n' + "x" * 3_000_000

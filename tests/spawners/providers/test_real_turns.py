@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from stub_fixtures import StubModel
@@ -18,24 +16,6 @@ from spawners.providers.base import ApprovalMode, Ask
 from spawners.providers.registry import BUILTIN
 
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini")]
-
-
-@pytest.fixture
-def ask(model: StubModel, home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Ask:
-    """An ask for the CLI the test is parametrized with."""
-    provider = request.node.callspec.params["provider"]
-    work, state = tmp_path / "work", tmp_path / "state"
-    work.mkdir()
-    state.mkdir()
-    host = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | model.environment(home)
-    return Ask(
-        mode="headless",
-        cwd=str(work),
-        env=BUILTIN.environment(BUILTIN.get(provider), host, {}),
-        state_dir=str(state),
-        executable=shutil.which(provider),
-        superuser=os.geteuid() == 0,
-    )
 
 
 @pytest.mark.parametrize("provider", CLIS)
