@@ -17,7 +17,7 @@ __all__ = ["expire_approvals"]
 log = structlog.get_logger()
 
 EVERY_S = 1.0
-"""A look at a thousand agents takes a tenth of a millisecond; a wake-up at every event of theirs would not."""
+"""A look at a thousand agents takes well under a millisecond; a wake-up at each event would cost more."""
 
 
 async def expire_approvals(reach: Reach) -> None:

@@ -58,8 +58,8 @@ def _create(connection: Connection) -> None:
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": REVISIONS[-1]})
 
 
-def migrate(connection: Connection) -> None:
-    """Run the migrations that are missing, from the very first if need be."""
+def migrate(connection: Connection, to: str = "head") -> None:
+    """Run the migrations that are missing, from the very first if need be, up to revision `to`."""
     from alembic import command  # noqa: PLC0415 - 0.25 s, needed only after an upgrade
     from alembic.config import Config  # noqa: PLC0415
 
@@ -68,4 +68,4 @@ def migrate(connection: Connection) -> None:
         "script_location", os.path.join(os.path.dirname(__file__), "migrations").replace("%", "%%")
     )
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -11,6 +11,7 @@ from scripted_host import agent
 from relay.core.ports import Store
 from relay.core.records import AgentRecord, CommandState, EventDraft, HostRecord, NewCommand, TokenRecord
 from relay.wire.agents import SpawnRequest, Status, StopRequest
+from relay.wire.approvals import Approval, ApprovalState
 from relay.wire.commands import SpawnCommand, StopCommand
 from relay.wire.health import Scope
 from relay.wire.orchestrators import Load, Registration
@@ -131,6 +132,35 @@ class RelayStoreContract:
                 "h2": ["ag-3"],
             }
             assert list(await tx.agents.rosters("h2")) == ["h2"]
+
+    async def test_agents_are_found_by_what_they_ask(self, store: Store) -> None:
+        def asked(id_: str, state: ApprovalState = ApprovalState.PENDING) -> Approval:
+            return Approval(id=id_, agent_id="-", tool="t", asked_at=1, state=state)
+
+        done = asked("ap-12", ApprovalState.DENIED)
+        async with store.writing() as tx:
+            await tx.agents.put(
+                [
+                    record("ag-1", orchestrator_id="h1", approvals=[done, asked("ap-13")]),
+                    record("ag-2", orchestrator_id="h2", approvals=[done]),
+                    record("ag-3", orchestrator_id="h2", approvals=[asked("ap-2%")]),
+                    record("ag-4", orchestrator_id="h2"),
+                ]
+            )
+
+            async def asking(**query: object) -> set[str]:
+                return {item.id for item in await tx.agents.asking(**query)}  # type: ignore[arg-type]
+
+            assert await asking(pending=True) == {"ag-1", "ag-3"}
+            assert await asking(pending=False) == {"ag-1", "ag-2", "ag-3"}
+            assert await asking(pending=True, host_id="h2") == {"ag-3"}
+            assert await asking(pending=False, agent_id="ag-2") == {"ag-2"}
+            assert {item.id for item in await tx.agents.asked("ap-12")} == {"ag-1", "ag-2"}
+            assert {item.id for item in await tx.agents.asked("13")} == {"ag-1"}
+            assert await tx.agents.asked("%") == await tx.agents.asked("p-1") == []
+
+            await tx.agents.put([record("ag-1", orchestrator_id="h1", approvals=[done])])
+            assert await asking(pending=True) == {"ag-3"}
 
     async def test_old_agents_are_listed_and_deleted(self, store: Store) -> None:
         async with store.writing() as tx:

@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from databases import postgres_store, sqlite_store
+from scripted_host import agent
 from sqlalchemy import Connection, text
 
 import relay.store.migrations
@@ -19,6 +20,7 @@ from relay.store.engine import SqlStore, database_url
 from relay.store.migrations import REVISIONS
 from relay.store.schema import migrate, prepare
 from relay.store.tables import METADATA
+from relay.wire.base import encode
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
@@ -54,6 +56,26 @@ async def test_a_new_database_is_what_the_migrations_lead_to(tmp_path: Path) -> 
             found.append(await connection.run_sync(definitions))
         await store.close()
     assert found[0] == found[1]
+
+
+async def test_an_upgrade_keeps_what_is_there(store: SqlStore) -> None:
+    """From the first version, of whose tables no code is left."""
+    async with store.connected() as connection:
+        await connection.run_sync(lambda sync: migrate(sync, "0001"))
+        await connection.execute(
+            text(
+                "INSERT INTO agents (id, status, provider, tags, confirmed, stored_at, body)"
+                " VALUES (:id, 'running', 'claude', '', :yes, 1, :body)"
+            ),
+            {"id": "ag-1", "yes": True, "body": encode(agent("ag-1", label="kept")).decode()},
+        )
+    await prepare(store)
+
+    async with store.reading() as transaction:
+        found = await transaction.agents.get("ag-1")
+        assert found is not None
+        assert found.agent.label == "kept"
+        assert await transaction.agents.asking(pending=False) == []
 
 
 async def test_preparing_twice_changes_nothing(store: SqlStore) -> None:
