@@ -12,13 +12,13 @@ from spawners.providers import events
 from spawners.providers.acp_calls import CANCELLED, Permission, ToolCalls
 from spawners.providers.acp_session import Habits, Session
 from spawners.providers.acp_usage import Spent, usage_of
-from spawners.providers.base import ApprovalMode, Decision, Opening, ProviderError
+from spawners.providers.base import ApprovalMode, Ask, Decision, Opening, ProviderError
 from spawners.providers.events import Event
 from spawners.providers.jsonlines import Event as Line
 from spawners.providers.jsonlines import inner, text_of
 from spawners.providers.jsonrpc import METHOD_NOT_FOUND, Answer, Call, Message, Peer
 
-__all__ = ["Acp", "Habits"]
+__all__ = ["Acp", "Habits", "opening_of"]
 
 CUT = {
     "max_tokens": "the answer was cut off: it reached the model's limit of tokens",
@@ -29,6 +29,20 @@ CUT = {
 
 MAX_ANSWER = 1000
 """Characters of an answer that are kept to look for a failure in; the whole of it is the tally's."""
+
+
+def opening_of(ask: Ask) -> Opening:
+    """How a dialogue over ACP begins that does what `ask` wants."""
+    return Opening(
+        channel="acp",
+        prompt=ask.prompt,
+        cwd=ask.cwd,
+        model=ask.model,
+        approval_mode=ask.approval_mode,
+        resume=ask.resume,
+        keep=ask.conversation,
+        asks=ask.asks,
+    )
 
 
 class Acp:
@@ -181,7 +195,7 @@ class Acp:
 
     def _said(self, update: Line) -> Iterator[Event]:
         text, message = text_of(inner(update, "content"), "text"), text_of(update, "messageId")
-        if text is None:
+        if text is None or (self._habits.noise is not None and self._habits.noise.fullmatch(text)):
             return
         note = self._habits.mode_note.fullmatch(text) if self._habits.mode_note is not None else None
         if note is not None:

@@ -47,8 +47,9 @@ class Habits:
     is set before the first prompt, and only to these can be changed; without any the mode is settled
     in argv for good. With `sets_model` the opening's model is set over ACP too. `usage` finds the
     tokens in a prompt's result: those of the whole session if it is `cumulative`, else of that turn.
-    `noise` is text of the assistant that no model has said. `failure` finds the error in a turn that
-    ends as if all were well, in its result and its answer.
+    `noise` is text of the assistant that no model has said; `mode_note` the same for a change of mode,
+    which is its first group. `failure` finds the error in a turn that ends as if all were well, in its result
+    and its answer. Without `changes_model` none is changed: the CLI would keep it for all its sessions.
     """
 
     login: str
@@ -56,7 +57,9 @@ class Habits:
     sets_model: bool = False
     usage: Callable[[Line], Usage | None] = usage_of
     cumulative: bool = False
+    changes_model: bool = True
     noise: re.Pattern[str] | None = None
+    mode_note: re.Pattern[str] | None = None
     failure: Callable[[Line, str], str | None] = _none
 
 
@@ -118,6 +121,10 @@ class Session:
         if mode is not None and mode not in self._habits.modes:
             raise ProviderError(
                 "unsupported", f"it cannot change to {mode}: stop it and resume it in that mode"
+            )
+        if model is not None and not self._habits.changes_model:
+            raise ProviderError(
+                "unsupported", "it cannot change its model: stop it and resume it with another"
             )
         if mode is not None:
             self._set_mode(mode, required=False)

@@ -26,7 +26,7 @@ GOLDEN = {
         "open": f"--no-daemon --dangerously-bypass-approvals-and-sandbox {CODEX_QUIET}",
     },
     "gemini": {
-        "read-only": "--skip-trust --approval-mode plan",
+        "read-only": "--skip-trust --approval-mode plan --policy /state/gemini-policy.toml",
         "guarded": "--skip-trust --approval-mode auto_edit --policy /state/gemini-policy.toml",
         "open": "--skip-trust --approval-mode yolo",
     },

@@ -30,7 +30,7 @@ GOLDEN = {
         "open": ("exec", "--json", "--dangerously-bypass-approvals-and-sandbox", *CODEX_ALWAYS, "-"),
     },
     "gemini": {
-        "read-only": "-o stream-json --skip-trust --approval-mode plan",
+        "read-only": "-o stream-json --skip-trust --approval-mode plan --policy /state/gemini-policy.toml",
         "guarded": "-o stream-json --skip-trust --approval-mode auto_edit --policy /state/gemini-policy.toml",
         "open": "-o stream-json --skip-trust --approval-mode yolo",
     },
