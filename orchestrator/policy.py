@@ -11,8 +11,17 @@ from orchestrator.config import Policy
 from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits, size
+from spawners.providers.environment import Names
 
-__all__ = ["APPROVAL_MODES", "check_approval_mode", "check_request", "confine", "limits", "timeout_ms"]
+__all__ = [
+    "APPROVAL_MODES",
+    "check_approval_mode",
+    "check_keys",
+    "check_request",
+    "confine",
+    "limits",
+    "timeout_ms",
+]
 
 APPROVAL_MODES = ("read-only", "guarded", "open")
 RESERVED_ENV = "MUSTER_"
@@ -55,6 +64,22 @@ def check_approval_mode(policy: Policy, mode: str) -> None:
         raise ApiError(Code.INVALID, f"approvalMode must be one of {modes}, not {mode!r}")
     if APPROVAL_MODES.index(mode) > APPROVAL_MODES.index(policy.approval_max):
         raise _refuse("approval_max", f"{mode!r} is above the highest allowed, {policy.approval_max!r}")
+
+
+def check_keys(request: SpawnRequest, keys: Iterable[str], *, remote: bool) -> None:
+    """Raise `ApiError` `policy_refused` if `request` came through the relay and sets one of `keys`.
+
+    What travels is seen by the relay's owner, and waits in its database while this host is away.
+    """
+    known = Names(keys)
+    carried = sorted(name for name in request.env if name in known)
+    if remote and carried:
+        raise ApiError(
+            Code.POLICY_REFUSED,
+            f"refused by policy of this host: {carried[0]} holds a key, and keys are not taken from "
+            "elsewhere; leave it out, and write it into secrets.env (chmod 600) in this host's config folder",
+            rule="keys",
+        )
 
 
 def timeout_ms(policy: Policy, asked_ms: int | None) -> int | None:

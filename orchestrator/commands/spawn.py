@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.agents.record import AgentRecord, new_agent_id
@@ -15,8 +15,9 @@ from orchestrator.agents.succession import LIMIT, following, may_follow
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.requested import checked, size_of, stdin_of
 from orchestrator.commands.resume import check_free, resumed
+from orchestrator.commands.surroundings import Surroundings
 from orchestrator.config import Config
-from orchestrator.policy import check_request, confine, limits, timeout_ms
+from orchestrator.policy import check_keys, check_request, confine, limits, timeout_ms
 from orchestrator.store.requests import Kept, Requests
 from relay.wire.agents import ManagedAgent, SpawnRequest, Status
 from relay.wire.base import now_ms
@@ -40,22 +41,6 @@ class Asker:
     name: str
     remote: bool = False
     agent_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a spawn needs to know of its host, asked for anew at each spawn.
-
-    `environment` is a fresh login's, `executable` finds a provider's CLI, `draining` whether new
-    agents are refused, `own` the variables every agent gets (where the relay and the socket are),
-    `open_files` their soft limit of open files.
-    """
-
-    environment: Callable[[], Awaitable[Mapping[str, str]]]
-    executable: Callable[[str], Awaitable[str | None]]
-    draining: Callable[[], bool]
-    own: Callable[[], Mapping[str, str]]
-    open_files: int | None = None
 
 
 class Spawning:
@@ -103,6 +88,7 @@ class Spawning:
         kept = Kept(request=request, remote=asker.remote)
         request = resumed(self._registry, request)
         provider = checked(request, agent_id, self._providers)
+        await self._host.check_known(request.provider, self._providers)
         login = await self._host.environment()
         executable = await self._host.executable(provider.name)
         # From here to the record nothing waits: what is checked now still holds when it is written.
@@ -117,6 +103,7 @@ class Spawning:
             draining=self._host.draining(),
         )
         former = self._succeeded(succeeds, agent_id)
+        check_keys(request, self._providers.secrets(), remote=asker.remote)
         launch, plan = self._launch(request, agent_id, executable, login)
         token = f"msa_{secrets.token_urlsafe(32)}"
         own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
@@ -166,7 +153,7 @@ class Spawning:
         size = size_of(request, self._config.terminal.size)
         provider = self._providers.get(request.provider)
         given = request.env if size is None else {**TERMINAL, **request.env}
-        environment = self._providers.environment(provider, login, given)
+        environment = self._providers.environment(provider, {**login, **self._host.keys_of(provider)}, given)
         plan = _planned(provider, self._ask(request, agent_id, provider, executable, cwd, environment))
         launch = Launch(
             agent_id=agent_id,
@@ -213,6 +200,7 @@ class Spawning:
             asks=self._config.approvals.ask if request.ask is None else request.ask,
             max_turns=request.max_turns,
         )
+            trusted=self._host.trusts(cwd),
 
     async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
         try:
@@ -220,6 +208,7 @@ class Spawning:
             session = await self._spawner.spawn(launch)
         except (SpawnFailed, OSError) as error:
             failure = error if isinstance(error, SpawnFailed) else SpawnFailed(str(error), error.errno)
+            self._host.settle(plan.edits)
             return self._supervisor.never_ran(launch.agent_id, failure)
         failpoint("after_spawned")
         return self._supervisor.took(launch.agent_id, session)

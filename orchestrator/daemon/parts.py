@@ -19,7 +19,8 @@ from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.capabilities import Capabilities
 from orchestrator.commands.reach import Reach
-from orchestrator.commands.spawn import Spawning, Surroundings
+from orchestrator.commands.spawn import Spawning
+from orchestrator.commands.surroundings import Surroundings
 from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection, find_relay
 from orchestrator.daemon.describe import Describer
@@ -38,13 +39,16 @@ from orchestrator.daemon.supervise import Supervisor
 from orchestrator.local.handlers import Handlers, Self
 from orchestrator.local.server import LocalServer
 from orchestrator.loginshell import LoginShell
+from orchestrator.edits import make_edits
 from orchestrator.store.commands import CommandLog
 from orchestrator.store.database import Database
 from orchestrator.store.facts import Facts
+from orchestrator.secrets import Secrets
 from orchestrator.store.requests import Requests
 from relay.wire.agents import ManagedAgent
 from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
+from orchestrator.trust import Trust
 from relay.wire.orchestrators import Action, ActionRequest
 from spawners.births import Keepers
 from spawners.client import KeeperSpawner
@@ -100,6 +104,7 @@ class Parts:
             self._providers, self._shell.environment, os.path.join(home.cache, "capabilities.json")
         )
         self._connection = Connection(
+        self._secrets = Secrets(home.secrets_file)
             self.config.host_id,
             _state_id(facts),
             partial(find_relay, home, self.config),
@@ -115,6 +120,9 @@ class Parts:
         self._requests = Requests(os.path.join(home.state, "requests"))
         self._restarts = Restarts(self.registry, self._providers, self._requests)
         self.reach = self._reach()
+            keys=self._secrets.of,
+            trusts=Trust(home, self.config.policy.trust).holds,
+            settle=partial(make_edits, locks=os.path.join(home.cache, "edits")),
         self._spawning = self._spawns()
         self._describer = self._describes()
         act = partial(_act, ending=ending, facts=facts)

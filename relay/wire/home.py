@@ -59,6 +59,11 @@ class Home:
         return os.path.join(self.config, "config.toml")
 
     @property
+    def secrets_file(self) -> str:
+        """The owner's keys for agents; this user's to read and nobody else's."""
+        return os.path.join(self.config, "secrets.env")
+
+    @property
     def admin_token_file(self) -> str:
         return os.path.join(self.state, "admin.token")
 

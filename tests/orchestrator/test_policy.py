@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Policy
-from orchestrator.policy import check_request, confine, limits, timeout_ms
+from orchestrator.policy import check_keys, check_request, confine, limits, timeout_ms
 from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits
@@ -43,6 +43,15 @@ def test_no_spawn_can_pose_as_another_agent() -> None:
     assert (
         refused(Policy(), SpawnRequest(argv=["true"], env={"MUSTER_AGENT_ID": "ag-0"})) == "policy.env_allow"
     )
+
+
+def test_no_key_is_taken_from_elsewhere() -> None:
+    request = SpawnRequest(provider="codex", prompt="x", env={"FOO": "1", "CODEX_API_KEY": "k"})
+    with pytest.raises(ApiError, match=r"CODEX_API_KEY holds a key.*secrets\.env") as error:
+        check_keys(request, ["OPENAI_API_KEY", "CODEX_*"], remote=True)
+    assert (error.value.code, error.value.details["rule"]) == (Code.POLICY_REFUSED, "keys")
+    check_keys(request, ["OPENAI_API_KEY", "CODEX_*"], remote=False)
+    check_keys(REQUEST, ["OPENAI_API_KEY"], remote=True)
 
 
 def test_patterns_match_whole_names() -> None:
