@@ -19,12 +19,25 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from orchestrator.sections import Approvals, Host, Keep, Keeper, Log, Policy, Relay, Section, Spool, Terminal
+from orchestrator.sections import (
+    Approvals,
+    Attention,
+    Host,
+    Keep,
+    Keeper,
+    Log,
+    Policy,
+    Relay,
+    Section,
+    Spool,
+    Terminal,
+)
 from relay.wire.home import Home
 
 __all__ = [
     "KEYS",
     "Approvals",
+    "Attention",
     "Config",
     "ConfigError",
     "Host",
@@ -55,6 +68,7 @@ class Config(Section, frozen=True, kw_only=True):
     host: Host = Host()
     policy: Policy = Policy()
     approvals: Approvals = Approvals()
+    attention: Attention = Attention()
     keep: Keep = Keep()
     spool: Spool = Spool()
     terminal: Terminal = Terminal()

@@ -10,7 +10,19 @@ from msgspec import Meta
 from orchestrator.detach_keys import PATTERN as KEYS_PATTERN
 from orchestrator.terminal_size import PATTERN as SIZE_PATTERN
 
-__all__ = ["Approvals", "Host", "Keep", "Keeper", "Log", "Policy", "Relay", "Section", "Spool", "Terminal"]
+__all__ = [
+    "Approvals",
+    "Attention",
+    "Host",
+    "Keep",
+    "Keeper",
+    "Log",
+    "Policy",
+    "Relay",
+    "Section",
+    "Spool",
+    "Terminal",
+]
 
 Approval = Literal["read-only", "guarded", "open"]
 Natural = Annotated[int, Meta(ge=0)]
@@ -65,6 +77,14 @@ class Policy(Section, frozen=True, kw_only=True):
     max_agents: Annotated[
         Natural, Meta(description="agents at the same time; further spawns are refused")
     ] = 256
+    turns_max: Annotated[
+        Natural,
+        Meta(description="most answers of the model in a run, given to those without; 0: no limit"),
+    ] = 0
+    cost_max: Annotated[
+        float,
+        Meta(description="most that a run may cost in USD, given to those without; 0: no limit", ge=0),
+    ] = 0.0
     timeout_max: Annotated[
         Natural,
         Meta(description="longest life of an agent in seconds, given to those without one; 0: no limit"),
@@ -98,6 +118,17 @@ class Approvals(Section, frozen=True, kw_only=True):
     ] = True
     timeout: Annotated[
         Natural, Meta(description="seconds until what nobody has answered is denied; 0: never")
+    ] = 600
+
+
+class Attention(Section, frozen=True, kw_only=True):
+    """When an agent that seems to be stuck is worth looking at. Nothing is ended for it."""
+
+    same_calls: Annotated[
+        int, Meta(description="equal calls of a tool in a row until somebody should look", ge=2)
+    ] = 5
+    silent: Annotated[
+        int, Meta(description="seconds without a sign of progress of a busy agent until then", ge=10)
     ] = 600
 
 

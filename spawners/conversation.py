@@ -68,7 +68,8 @@ class Conversation:
     """Listens to one agent's stdout and says what its dialogue wants said; `run` does both.
 
     `heard` is called for every piece of news, also for those an earlier daemon has heard already:
-    `caught_up` tells whether all of those have been. With `speaks` false the dialogue only listens.
+    `caught_up` tells whether all of those have been, `closed` that all was said and stdin was closed. With
+    `speaks` false the dialogue only listens.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Conversation:
         self._speaks = speaks
         self._repeat: collections.deque[dict[str, Any]] = collections.deque()
         self.caught_up = asyncio.Event()
+        self.closed = asyncio.Event()
         self.agent_id = session.ref.agent_id
 
     async def run(self) -> None:
@@ -228,6 +230,7 @@ class Conversation:
                     del self._unsaid[: len(piece)]
                 if self._dialogue.finished:
                     await self._session.close_stdin()
+                    self.closed.set()
                     return
             except SessionEnded:
                 return

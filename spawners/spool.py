@@ -88,6 +88,15 @@ class Spool:
                 return starts[-1] + os.stat(f"{self._directory}/spool.{starts[-1]}").st_size
         return 0
 
+    @property
+    def written_ms(self) -> int:
+        """When something was last written, in epoch milliseconds; 0: nothing was."""
+        while starts := self._starts():
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(f"{self._directory}/spool.{starts[-1]}")
+                return found.st_mtime_ns // 1_000_000 if found.st_size else 0
+        return 0
+
     def tail(self, size: int) -> int:
         """The offset from which on at most `size` stored bytes follow."""
         starts = self._starts()

@@ -14,7 +14,7 @@ import time
 from spawners import _os
 from spawners.launch import Identity
 
-__all__ = ["MARK", "PLACE", "end_survivors", "is_alive"]
+__all__ = ["MARK", "PLACE", "end_survivors", "is_alive", "is_halted"]
 
 MARK = "MUSTER_AGENT_ID"
 """Environment variable that tells an agent its id."""
@@ -36,6 +36,12 @@ def is_alive(identity: Identity) -> bool:
         return False
     found = _os.process(identity.pid)
     return found is not None and not found.zombie and found.started == identity.started
+
+
+def is_halted(identity: Identity) -> bool:
+    """Whether exactly this process was stopped (SIGSTOP) and has not been continued."""
+    found = _os.process(identity.pid)
+    return found is not None and found.halted and found.started == identity.started
 
 
 def _survivors(

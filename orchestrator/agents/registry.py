@@ -229,8 +229,14 @@ class Registry:
     async def until(self, agent_id: str, statuses: Iterable[Status], timeout_s: float | None) -> AgentRecord:
         """Return the record once its status is one of `statuses`, or as it is after `timeout_s`."""
         wanted = frozenset(statuses)
+        return await self.when(agent_id, lambda agent: agent.status in wanted, timeout_s)
+
+    async def when(
+        self, agent_id: str, come: Callable[[ManagedAgent], bool], timeout_s: float | None
+    ) -> AgentRecord:
+        """Return the record once its agent has `come` so far, or as it is after `timeout_s`."""
         with self.watch(agent_id) as queue, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while (record := self._records[agent_id]).agent.status not in wanted:
+                while not come((record := self._records[agent_id]).agent):
                     await queue.get()
         return self._records.get(agent_id) or record

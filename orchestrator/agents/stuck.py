@@ -111,7 +111,7 @@ class Concerns:
         """Return when somebody should be told, if a busy agent gives no sign of progress after `moved_ms`."""
         return moved_ms + self._thresholds.silent_ms
 
-    def words(self, asked: Sequence[str], *, silent_since_ms: int | None) -> str | None:
+    def words(self, asked: Sequence[str], silent_since_ms: int | None) -> str | None:
         """Return all that holds now, the most urgent first; None: nothing does.
 
         `asked` are the titles of what it asks approval for. `silent_since_ms` is the last sign of progress

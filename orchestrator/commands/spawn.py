@@ -19,11 +19,12 @@ from orchestrator.commands.surroundings import Surroundings
 from orchestrator.config import Config
 from orchestrator.policy import check_keys, check_request, confine, limits, timeout_ms
 from orchestrator.store.requests import Kept, Requests
-from relay.wire.agents import ManagedAgent, SpawnRequest, Status
+from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
 from spawners.errors import SpawnFailed
 from spawners.failpoint import failpoint
+from spawners.hook import COMMAND
 from spawners.launch import Launch
 from spawners.providers.base import Ability, ApprovalMode, Ask, Plan, Provider, ProviderError
 from spawners.providers.environment import TERMINAL
@@ -107,6 +108,7 @@ class Spawning:
         launch, plan = self._launch(request, agent_id, executable, login)
         token = f"msa_{secrets.token_urlsafe(32)}"
         own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
+        own["MUSTER_HOOKS"] = self._observations.hooks_file(agent_id)
         record = AgentRecord(
             agent=_shown(request, asker, launch, plan, created_at or now_ms()),
             directory=os.path.join(self._agents_dir, agent_id),
@@ -228,6 +230,12 @@ class Spawning:
 
 def _session_id(provider: Provider) -> str | None:
     return str(uuid.uuid4()) if Ability.SESSION_ID in provider.abilities else None
+
+
+def _hook(request: SpawnRequest, provider: Provider) -> tuple[str, ...] | None:
+    """Headless its own stream tells more, and in the right order."""
+    wanted = request.mode is Mode.EMBEDDED and Ability.HOOKS in provider.abilities
+    return COMMAND if wanted else None
 
 
 def _planned(provider: Provider, ask: Ask) -> Plan:

@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 
 from orchestrator.agents import approvals
-from orchestrator.agents.activity import Sightings, Source
+from orchestrator.agents.activity import Sighting, Sightings, Source
+from orchestrator.agents.outcome import known, shown
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
-from relay.wire.agents import Activity, Mode, Usage
+from orchestrator.agents.stuck import Concerns, Thresholds
+from relay.wire.agents import Activity, Mode
 from relay.wire.approvals import Approval, ApprovalState, approval_id
 from relay.wire.base import decode, now_ms
 from relay.wire.errors import ApiError
@@ -25,6 +27,8 @@ __all__ = ["Observer"]
 
 log = structlog.get_logger()
 
+WAITS = (Activity.BLOCKED, Activity.WAITING_INPUT, Activity.NO_SIGNAL)
+
 EVERY_S = 1.0
 """How often counters (tokens, tools) are written down; what somebody may act on is at once."""
 
@@ -33,7 +37,8 @@ class Observer:
     """Folds the events of one agent into its record.
 
     Until `caught_up` nothing is shown: what is heard again after the daemon's restart is old news.
-    `acted` is told of every outcome, so that limits can be held.
+    `acted` is told of every outcome, so that limits can be held. `written_ms` tells when the agent has
+    last written anything.
     """
 
     def __init__(
@@ -42,29 +47,40 @@ class Observer:
         agent_id: str,
         acted: Callable[[str, Outcome], None],
         approval_timeout_ms: int | None,
+        thresholds: Thresholds,
+        written_ms: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._agent_id = agent_id
         self._acted = acted
         self._approval_timeout_ms = approval_timeout_ms
+        self._written_ms = written_ms
         self._tally = Tally()
         self._sightings = Sightings()
+        self._concerns = Concerns(thresholds)
+        self._ready = False
+        self._moved_ms = now_ms()
         self._asked: dict[str, Approval] = {}
         self._requests: dict[str, str] = {}
         self._answers: dict[str, Approval] = {}
-        self._take_up()
         self._caught_up = False
         self._timer: asyncio.TimerHandle | None = None
+        self._take_up()
 
     @property
     def outcome(self) -> Outcome:
         return self._tally.outcome
 
     def _take_up(self) -> None:
-        """Begin with what an earlier daemon saw asked in a terminal, for that is not told again."""
+        """Begin with what an earlier daemon saw of one in a terminal, for that is not told again."""
         record = self._registry.get(self._agent_id)
-        if record is not None and record.agent.mode is not Mode.HEADLESS:
-            self._asked = {a.id: a for a in record.agent.approvals if a.state is ApprovalState.PENDING}
+        if record is None or record.agent.mode is Mode.HEADLESS:
+            return
+        agent = record.agent
+        self._asked = {a.id: a for a in agent.approvals if a.state is ApprovalState.PENDING}
+        self._tally = Tally(known(agent))
+        if agent.activity is not None and agent.activity_source is not None:
+            self._sightings.saw(agent.activity_source, agent.activity, agent.activity_at or 0)
 
     def asks(self, approval_id: str) -> bool:
         """Whether the agent waits for this answer."""
@@ -78,14 +94,17 @@ class Observer:
         """What was heard before was old; show what it comes to."""
         if not self._caught_up:
             self._caught_up = True
+            self._acted(self._agent_id, self.outcome)
             self._show()
 
     def heard(self, several: list[Event], at_ms: int, source: Source = "stream") -> None:
         """Take `several` events that `source` told of at `at_ms` (0: now)."""
         at_ms = at_ms or now_ms()
+        self._moved_ms = max(self._moved_ms, at_ms) if self._caught_up else at_ms
         urgent = False
         for event in several:
             self._tally.take(event)
+            self._concerns.take(event)
             if isinstance(event, events.ApprovalAsked):
                 self._ask(event, at_ms)
             elif isinstance(event, events.ApprovalSettled):
@@ -104,14 +123,35 @@ class Observer:
             self._acted(self._agent_id, self.outcome)
             if urgent:
                 self._show()
-            elif self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._show)
+            else:
+                self._show_within(EVERY_S)
 
-    def saw(self, source: Source, activity: Activity, at_ms: int, reason: str = "") -> None:
-        """Take a judgement on what the agent is doing."""
-        self._sightings.saw(source, activity, at_ms, reason)
+    def saw(self, source: Source, activity: Activity | None, at_ms: int, reason: str = "") -> None:
+        """Take a judgement on what the agent is doing (None: there is none any more).
+
+        `reason` is what somebody should look at, in words; empty: nothing.
+        """
+        if activity is None:
+            self._sightings.forget(source)
+        else:
+            self._sightings.saw(source, activity, at_ms)
+            self._ready |= activity in (Activity.IDLE, Activity.BUSY, Activity.WAITING_INPUT)
+        self.note(source, reason)
+
+    def note(self, kind: str, words: str) -> None:
+        """Have `words` stand among what needs attention (see `stuck.URGENCY`); empty: no more."""
+        self._concerns.note(kind, words)
         if self._caught_up:
             self._show()
+
+    def progressed(self) -> None:
+        """Note that the agent's terminal shows something new."""
+        self._moved_ms = max(self._moved_ms, now_ms())
+
+    @property
+    def moved_ms(self) -> int:
+        """When there was the last sign that the agent goes on."""
+        return self._moved_ms
 
     def answering(self, answer: Approval) -> None:
         """Have `answer` stand if the agent's terminal settles the question from now on."""
@@ -131,6 +171,12 @@ class Observer:
         if self._asked:
             self._asked.clear()
             self._requests.clear()
+            self._show()
+
+    def asks_on_screen(self, question: events.ApprovalAsked) -> None:
+        """Note that the agent's terminal shows `question`, unless its hooks have told of it before."""
+        if not self._asked:
+            self._ask(question, now_ms())
             self._show()
 
     def _ask(self, event: events.ApprovalAsked, at_ms: int) -> None:
@@ -155,18 +201,32 @@ class Observer:
 
     # -- showing
 
+    def _show_within(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and self._timer.when() <= loop.time() + seconds:
+            return
+        self.close()
+        self._timer = loop.call_later(seconds, self._show)
+
     def _show(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.close()
+        self._timer = None
         record = self._registry.get(self._agent_id)
         if record is None or record.agent.ended:
             return
-        agent = record.agent
-        wanted = shown(self.outcome) | self._activity()
+        agent, now = record.agent, now_ms()
+        doing = self._sightings.shown(now)
+        if doing is not None and doing.source == "screen" and doing.activity not in WAITS:
+            self._asked.clear()  # somebody has answered in the terminal, and no hook told
+            self._requests.clear()
+        wanted = shown(self.outcome) | _activity(doing)
         wanted["approvals"] = self._approvals(record)
-        if agent.ready_at is None and self.outcome.ready:
-            wanted["ready_at"] = now_ms()
+        wanted["attention"] = self._attention(doing, now)
+        if agent.ready_at is None and (self.outcome.ready or self._ready):
+            wanted["ready_at"] = now
+        due_ms = self._sightings.due_ms(now)
+        if due_ms is not None:
+            self._show_within((due_ms - now) / 1000)
         changed = {name: value for name, value in wanted.items() if getattr(agent, name) != value}
         if not changed:
             return
@@ -175,43 +235,28 @@ class Observer:
         except ApiError as error:
             log.error("agent.not_shown", agent=self._agent_id, error=error.message)
 
-    def _activity(self) -> dict[str, Any]:
-        sighting = self._sightings.shown(now_ms())
-        if sighting is None:
-            return {}
-        return {
-            "activity": sighting.activity,
-            "activity_source": sighting.source,
-            "activity_at": sighting.since,
-        }
+    def _attention(self, doing: Sighting | None, now: int) -> str | None:
+        silent_since = None
+        if doing is not None and doing.activity is Activity.BUSY:
+            since = max(self._moved_ms, doing.since)
+            if self._concerns.silent_at_ms(since) <= now:
+                since = max(since, self._written_ms())
+            silent_at = self._concerns.silent_at_ms(since)
+            if silent_at <= now:
+                silent_since = since
+            else:
+                self._show_within((silent_at - now) / 1000)
+        return self._concerns.words([a.title or a.tool for a in self._asked.values()], silent_since)
 
     def _approvals(self, record: AgentRecord) -> list[Approval]:
         return approvals.settled(record.agent.approvals, [*self._asked.values()], self._answers, now_ms())
 
 
-def shown(outcome: Outcome) -> dict[str, Any]:
-    """The fields of a managed agent that an outcome fills; what it does not know is left out."""
-    fields: dict[str, Any] = {
-        "error": outcome.error,
-        "turns": outcome.turns,
-        "tool_calls": outcome.tool_calls,
+def _activity(sighting: Sighting | None) -> dict[str, Any]:
+    if sighting is None:
+        return {}
+    return {
+        "activity": sighting.activity,
+        "activity_source": sighting.source,
+        "activity_at": sighting.since,
     }
-    if outcome.finished and outcome.text is not None:
-        fields["result"] = outcome.text
-    if outcome.session_id is not None:
-        fields["provider_session_id"] = outcome.session_id
-    if outcome.model is not None:
-        fields["model"] = outcome.model
-    if outcome.cost_usd is not None:
-        fields["cost_usd"] = outcome.cost_usd
-    used = outcome.usage
-    if used is not None or outcome.context_used is not None:
-        fields["usage"] = Usage(
-            input_tokens=used.input_tokens if used else None,
-            output_tokens=used.output_tokens if used else None,
-            cached_input_tokens=used.cached_input_tokens if used else None,
-            reasoning_tokens=used.reasoning_tokens if used else None,
-            context_used=outcome.context_used,
-            context_window=outcome.context_window,
-        )
-    return fields

@@ -17,6 +17,7 @@ from orchestrator import host
 from orchestrator.adapters import find_providers
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
+from orchestrator.agents.stuck import Thresholds
 from orchestrator.capabilities import Capabilities
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.spawn import Spawning
@@ -28,6 +29,8 @@ from orchestrator.daemon.dispatch import Dispatcher
 from orchestrator.daemon.expire import expire_approvals
 from orchestrator.daemon.heartbeat import beat
 from orchestrator.daemon.housekeep import forget, housekeep
+from orchestrator.daemon.idle import end_idle, see_halted
+from orchestrator.daemon.limits import Limits
 from orchestrator.daemon.observations import Observations
 from orchestrator.daemon.ration import ration
 from orchestrator.daemon.receive import receive
@@ -90,6 +93,7 @@ class Parts:
         facts = Facts(self._database)
         self.config = _with_lasting_id(options.config, facts)
         self.registry = Registry(self._database, self.config.host_id)
+        self._limits = Limits(self.registry)
         self._providers = find_providers(home.config)
         self._keepers = Keepers(
             home.cache,
@@ -148,8 +152,14 @@ class Parts:
     def _reach(self) -> Reach:
         watches = Watches()
         plans = os.path.join(self._home.state, "plans")
-        observations = Observations(self.registry, self._providers, plans, lambda *_: None)
+        thresholds = Thresholds(
+            same_calls=self.config.attention.same_calls, silent_ms=self.config.attention.silent * 1000
+        )
+        observations = Observations(
+            self.registry, self._providers, plans, self._limits, watches, thresholds
+        )
         supervisor = Supervisor(self.registry, self._clean, watches, observations, self._restarts.succession)
+        self._limits.stop_with(supervisor.stop)
         policy = self.config.policy
         return Reach(self.registry, supervisor, watches, observations, self._providers, policy)
 
@@ -210,6 +220,8 @@ class Parts:
             "housekeep": housekeep(registry, self._spawner, self._commands, self.config.keep, folder),
             "recover": keep_looking(registry, self._spawner, supervisor),
             "ration": ration(registry, supervisor),
+            "idle": end_idle(registry, self.reach.observations, self._limits),
+            "halted": see_halted(registry, self.reach.observations),
             "restart": self._restarts.run(self._spawning),
             "expire": expire_approvals(self.reach),
             "capabilities": self._capabilities.keep_fresh(),

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from orchestrator.agents.approvals import settled
-from orchestrator.daemon.observe import shown
+from orchestrator.agents.outcome import shown
 from orchestrator.agents.record import AgentRecord, StopIntent
 from orchestrator.agents.registry import Registry
 from orchestrator.agents.succession import Next
@@ -95,6 +95,8 @@ class Supervisor:
 
     def _started(self, agent_id: str, session: Session) -> AgentRecord:
         started = session.started_ms
+        known = self._registry.get(agent_id)
+        waits = known is not None and self._observations.tells_when_ready(known.agent)
         try:
             record = self._registry.change(
                 agent_id,
@@ -103,7 +105,7 @@ class Supervisor:
                 status=Status.RUNNING,
                 pid=session.identity.pid,
                 started_at=started,
-                ready_at=started,
+                ready_at=known.agent.ready_at if known is not None and waits else started,
                 cause=None,
                 ended_at=None,
             )
@@ -148,7 +150,7 @@ class Supervisor:
             return  # the watching task has the exit, or finds the loss
         except SpawnerError as error:
             log.error("agent.not_stopped", agent=session.ref.agent_id, error=str(error))
-            self._registry.change(session.ref.agent_id, "agent.changed", attention=str(error))
+            self._observations.note(session.ref.agent_id, "unstoppable", str(error))
 
     async def _watch(self, agent_id: str, session: Session) -> None:
         try:

@@ -38,7 +38,12 @@ from relay.wire.terminal import ScreenResult, SendResult
 __all__ = ["Handlers", "Self"]
 
 MAX_WAIT_MS = 300_000
-STARTED = frozenset(Status) - {Status.QUEUED, Status.STARTING}
+WAITS: Mapping[str | None, Callable[[ManagedAgent], bool]] = {
+    None: lambda agent: True,
+    "running": lambda agent: agent.status not in (Status.QUEUED, Status.STARTING),
+    "ready": lambda agent: agent.ready_at is not None or agent.ended,
+    "ended": lambda agent: agent.ended,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Handlers:
             endpoints.LIST_APPROVALS: self.list_approvals,
             endpoints.GET_APPROVAL: self.get_approval,
             endpoints.ANSWER_APPROVAL: self.answer,
+            endpoints.REPORT_HOOK: self.report_hook,
             endpoints.GET_SCREEN: self.screen,
             endpoints.ATTACH: self.attach,
             endpoints.READ_OUTPUT: self.read_output,
@@ -119,23 +125,27 @@ class Handlers:
 
     async def get_agent(self, call: Call) -> ManagedAgent:
         record = self._registry.find(call.id)
-        wanted = {None: frozenset(Status), "running": STARTED, "ready": STARTED, "ended": ENDED}.get(
-            call.query.wait
-        )
-        if wanted is None:
+        come = WAITS.get(call.query.wait)
+        if come is None:
             raise ApiError(Code.INVALID, f"wait must be running, ready or ended, not {call.query.wait!r}")
         timeout_ms = min(max(call.query.timeout_ms, 0), MAX_WAIT_MS)
-        return shown(await self._registry.until(record.id, wanted, timeout_ms / 1000))
+        return shown(await self._registry.when(record.id, come, timeout_ms / 1000))
 
     async def forget_agent(self, call: Call) -> ManagedAgent:
         return await self._self.forget(self._registry.find(call.id).id)
 
     async def stop_agent(self, call: Call) -> ManagedAgent:
-        record = await stop(self._registry, self._reach.supervisor, call.id, call.body, call.caller.name)
+        record = await stop(self._reach, call.id, call.body, call.caller.name)
         return shown(record)
 
     async def signal_agent(self, call: Call) -> ManagedAgent:
         return shown(await send_signal(self._reach, call.id, call.body))
+
+    async def report_hook(self, call: Call) -> None:
+        _, observation = self._reach.observed(call.id)
+        if observation.hooks is None:
+            raise ApiError(Code.INVALID, f"agent {call.id} was started without hooks")
+        observation.hooks.take(call.body)
 
     async def send_input(self, call: Call) -> InputResult:
         return await send_input(self._reach, call.id, call.body)

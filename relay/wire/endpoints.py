@@ -98,6 +98,9 @@ class Endpoint(Generic[Res]):
         return self.path.format(**{key: quote(str(value), safe="") for key, value in parameters.items()})
 
 
+MAX_HOOK_BODY = 512 * 1024
+"""Twice what the program that sends them lets through."""
+
 _HOST = "/api/orchestrators/{id}"
 _AGENT = "/api/managed-agents/{id}"
 _APPROVAL = "/api/approvals/{id}"
@@ -315,6 +318,7 @@ REPORT_HOOK = Endpoint(
     type(None),
     SELF,
     status=204,
+    max_body=MAX_HOOK_BODY,
 )
 LIST_APPROVALS = Endpoint(
     "listApprovals",

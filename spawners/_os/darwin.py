@@ -38,6 +38,7 @@ def process(pid: int) -> Process | None:
                 started=round(found.create_time() * 1_000_000),
                 name=found.name(),
                 zombie=found.status() == psutil.STATUS_ZOMBIE,
+                halted=found.status() == psutil.STATUS_STOPPED,
             )
     except (psutil.Error, OSError):
         return None

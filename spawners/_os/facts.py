@@ -12,7 +12,7 @@ class Process:
     """One line of the process table, as it was when read.
 
     `started` tells it from a later process of the same number (see `launch.Identity`). A zombie has
-    ended: it takes no signal and needs none.
+    ended: it takes no signal and needs none. One that is `halted` (SIGSTOP) goes on when it gets SIGCONT.
     """
 
     pid: int
@@ -22,6 +22,7 @@ class Process:
     started: int
     name: str
     zombie: bool = False
+    halted: bool = False
 
     @property
     def label(self) -> str:

@@ -43,6 +43,7 @@ def process(pid: int) -> Process | None:
         started=int(fields[19]),
         name=data[data.index(b"(") + 1 : close].decode("utf-8", "replace"),
         zombie=fields[0] in (b"Z", b"X"),
+        halted=fields[0] == b"T",
     )
 
 

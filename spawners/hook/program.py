@@ -28,6 +28,9 @@ LONG = 1000
 
 MAX_FILE = 1024 * 1024
 
+LATER = (b"408", b"409", b"429")
+"""The daemon does not know the agent's session yet, or is too busy."""
+
 
 def main() -> None:
     """Hand on one message and end this process."""
@@ -83,7 +86,7 @@ def _cut(value: object) -> object:
 
 
 def _delivered(line: bytes, deadline: float) -> bool:
-    """Whether the daemon has settled the message; it also has if it refused it."""
+    """Whether the daemon has settled the message; it also has if it refused it for good."""
     path, agent = os.environ.get("MUSTER_SOCKET", ""), os.environ.get("MUSTER_AGENT_ID", "")
     token = os.environ.get("MUSTER_AGENT_TOKEN", "")
     if not (path and agent and token and hasattr(_socket, "AF_UNIX")):
@@ -105,7 +108,7 @@ def _delivered(line: bytes, deadline: float) -> bool:
         answer = connection.recv(64)
     except OSError:
         return False
-    return answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
+    return answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")) and answer[9:12] not in LATER
 
 
 def _left(deadline: float) -> float:

@@ -154,7 +154,8 @@ class Opening:
 
     `channel` is the provider's own name for what is spoken; `stream` means that it is only listened to.
     With `keep` the conversation goes on after the first turn until it is told to finish, with `asks`
-    somebody answers approvals; without, what would have to be asked is denied.
+    somebody answers approvals; without, what would have to be asked is denied. A CLI that is still there
+    `linger_s` after all was said and its stdin was closed does not end by itself and is ended.
     """
 
     channel: str = "stream"
@@ -166,6 +167,7 @@ class Opening:
     resume: str | None = None
     keep: bool = False
     asks: bool = False
+    linger_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,10 +85,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reason` goes on where the program's name stands in front of it: "claude" "is working on a turn"."""
+    """`reason` goes on where the program's name stands in front of it: "claude" "is working on a turn".
+    `said` is what of it the screen itself says, an error among others."""
 
     activity: Activity
     reason: str
+    said: str = ""
 
 
 def judge(manifest: Manifest, title: str, lines: Sequence[str]) -> Judgement:
@@ -102,8 +104,8 @@ def judge(manifest: Manifest, title: str, lines: Sequence[str]) -> Judgement:
             found = rule.screen.search("\n".join(shown[-rule.lines :]))
             if found is None:
                 continue
-        said = (found.groupdict().get("said") if found else None) or ""
-        return Judgement(rule.activity, f"{rule.reason}: {said.strip()[:MAX_SAID]}" if said else rule.reason)
+        said = ((found.groupdict().get("said") if found else None) or "").strip()[:MAX_SAID]
+        return Judgement(rule.activity, f"{rule.reason}: {said}" if said else rule.reason, said)
     return Judgement(Activity.NO_SIGNAL, "shows nothing that is known of it")
 
 

@@ -51,10 +51,10 @@ class Outcome:
 
 
 class Tally:
-    """Takes events in order; `outcome` is what they come to so far."""
+    """Takes events in order; `outcome` is what they come to so far, on top of what was `known`."""
 
-    def __init__(self) -> None:
-        self.outcome = Outcome()
+    def __init__(self, known: Outcome | None = None) -> None:
+        self.outcome = known or Outcome()
         self._said: list[str] = []
         self._length = 0
         self._stale = True

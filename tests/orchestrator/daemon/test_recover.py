@@ -12,6 +12,8 @@ from muster_processes import agent_argv
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
+from orchestrator.agents.stuck import Thresholds
+from orchestrator.daemon.limits import Limits
 from orchestrator.daemon.observations import Observations
 from orchestrator.daemon.recover import keep_looking
 from orchestrator.daemon.supervise import Supervisor
@@ -29,7 +31,7 @@ async def test_looking_again_finds_the_unwatched_and_spares_a_spawn_in_flight(tm
     folder = tempfile.mkdtemp(prefix="mu-")
     spawner = KeeperSpawner(f"{folder}/a", f"{folder}/s", f"{folder}/c")
     registry = Registry(Database(str(tmp_path / "host.db")), "h", clock=lambda: 1)  # as old as can be
-    observations = Observations(registry, BUILTIN, f"{folder}/p", lambda *_: None)
+    observations = Observations(registry, BUILTIN, f"{folder}/p", Limits(registry), Watches(), Thresholds())
     supervisor = Supervisor(registry, lambda record: None, Watches(), observations)
     for agent_id in (UNWATCHED, IN_FLIGHT):
         agent = ManagedAgent(

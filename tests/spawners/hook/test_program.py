@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +14,8 @@ from typing import Any
 import pytest
 from muster_command import MUSTER
 
-from spawners.hook import program
+from spawners.hook import COMMAND, program
 
-PROGRAM = (sys.executable, "-I", "-S", "-E", program.__file__)
 STOP = {"hook_event_name": "Stop", "last_assistant_message": "done"}
 PATIENCE_S = 5.0
 """For a start of Python on a busy machine; the program itself gives up long before."""
@@ -77,7 +75,7 @@ def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
 def run(
     left: Path,
     *words: str,
-    program: tuple[str, ...] = PROGRAM,
+    program: tuple[str, ...] = COMMAND,
     stdin: bytes | int = b"",
     **variables: str,
 ) -> float:
@@ -111,7 +109,7 @@ def test_the_daemon_gets_the_message_under_the_agent_s_own_token(by: str, daemon
     if by == "argument":
         run(left, "notify", text)
     else:
-        run(left, stdin=text.encode(), program=(*MUSTER, "hook") if by == "muster hook" else PROGRAM)
+        run(left, stdin=text.encode(), program=(*MUSTER, "hook") if by == "muster hook" else COMMAND)
 
     assert daemon.body()["payload"] == STOP
     assert abs(daemon.body()["at"] - time.time() * 1000) < 60_000
@@ -142,6 +140,13 @@ def test_what_the_daemon_refuses_is_not_kept_for_it(daemon: Daemon, left: Path) 
 
     assert daemon.body()["payload"] == {}
     assert lines(left) == []
+
+
+@pytest.mark.parametrize("daemon", [b"HTTP/1.1 409 Conflict\r\n\r\n"], indirect=True)
+def test_what_the_daemon_cannot_take_yet_is_kept_for_it(daemon: Daemon, left: Path) -> None:
+    run(left, stdin=b"{}")
+
+    assert lines(left)[0]["payload"] == {}
 
 
 def test_a_hook_whose_stdin_stays_open_says_nothing_and_ends(left: Path) -> None:

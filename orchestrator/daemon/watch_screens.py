@@ -1,0 +1,125 @@
+"""Reads from the terminals of known interfaces what their agents do, and takes little time for it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass
+
+from orchestrator.daemon.observe import Observer
+from relay.wire.agents import Activity
+from relay.wire.base import now_ms
+from spawners.errors import SpawnerError
+from spawners.providers import events
+from spawners.providers.manifest import Judgement, Manifest, judge
+from spawners.session import Session
+from spawners.watch import Look, Watches
+
+__all__ = ["Screens"]
+
+EVERY_S = 0.5
+"""At most so often a terminal that is written to is looked at."""
+
+QUIET_S = 0.3
+"""A screen on which nothing was painted for so long has settled: no program paints in such steps."""
+
+SHARE = 0.02
+"""Of one processor, for looking at all terminals together; where that is not enough, each waits longer."""
+
+MAX_TITLE = 200
+
+
+class Screens:
+    """Shared by all that are watched, so that many terminals do not cost more than few."""
+
+    def __init__(self, watches: Watches) -> None:
+        self._watches = watches
+        self._lively = 0
+        self._cost_s = 0.001
+
+    async def watch(self, session: Session, manifest: Manifest, observer: Observer) -> None:
+        """Tell `observer` what the terminal shows, whenever that changes, until its output has ended.
+
+        What is shown once has to be shown a second time, or to have settled, before it is told.
+        """
+        seen = _Seen(manifest, observer)
+        offset = -1
+        try:
+            while True:
+                look, judged = await self._look(session, manifest)
+                settled = not await _grows(session, look.offset)
+                seen.takes(look, judged, settled)
+                if settled:
+                    await session.grown(look.offset)
+                elif look.offset == offset:
+                    return
+                offset = look.offset
+                await self._rest()
+        except SpawnerError:
+            observer.saw("screen", None, now_ms())  # nobody knows what it shows
+
+    async def _look(self, session: Session, manifest: Manifest) -> tuple[Look, Judgement]:
+        began = time.perf_counter()
+        look = await self._watches.look(session)
+        judged = judge(manifest, look.screen.title, look.screen.text())
+        self._cost_s += (time.perf_counter() - began - self._cost_s) / 16
+        return look, judged
+
+    async def _rest(self) -> None:
+        self._lively += 1
+        try:
+            await asyncio.sleep(max(EVERY_S, self._cost_s * self._lively / SHARE))
+        finally:
+            self._lively -= 1
+
+
+async def _grows(session: Session, offset: int) -> bool:
+    """Whether there is more output before it counts as settled."""
+    try:
+        async with asyncio.timeout(QUIET_S):
+            await session.grown(offset)
+    except TimeoutError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of one terminal, and what of it was told."""
+
+    manifest: Manifest
+    observer: Observer
+    last: Judgement | None = None
+    told: Judgement | None = None
+    text: int = 0
+    menu: str = ""
+
+    def takes(self, look: Look, judged: Judgement, settled: bool) -> None:
+        lines = look.screen.text()
+        text = hash("".join(filter(str.isalpha, "".join(lines))))  # a spinner or a clock is no progress
+        if text != self.text:
+            self.text = text
+            self.observer.progressed()
+        if settled and self.manifest.menu is not None:
+            self._asks(self.manifest.menu.shown(lines), look.offset)
+        if judged != self.told and (settled or judged == self.last):
+            self.told = judged
+            activity = Activity(judged.activity)
+            waits = activity in (Activity.BLOCKED, Activity.WAITING_INPUT) or judged.said
+            self.observer.saw("screen", activity, now_ms(), judged.reason if waits else "")
+        self.last = judged
+
+    def _asks(self, menu: str, offset: int) -> None:
+        if self.menu and not menu:
+            self.observer.asks_nothing()
+        elif menu and menu != self.menu:
+            self.observer.asks_on_screen(_question(menu, offset))
+        self.menu = menu
+
+
+def _question(menu: str, offset: int) -> events.ApprovalAsked:
+    """The question of a `menu`, where no hook has told more of it."""
+    words = " ".join(line.strip(" │─╭╮╰╯┃━") for line in menu.splitlines())
+    name = hashlib.sha256(f"{offset} {menu}".encode()).hexdigest()[:16]
+    return events.ApprovalAsked(f"screen-{name}", "", title=" ".join(words.split())[:MAX_TITLE])
