@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import Any
 
-__all__ = ["complete_agents", "complete_hosts"]
+__all__ = ["complete_agents", "complete_approvals", "complete_hosts"]
 
 PATIENCE_S = 0.25
 """For the whole question; a shell that hangs on TAB is worse than one that offers nothing."""
@@ -22,6 +22,15 @@ def complete_agents(ctx: Any, args: list[str], incomplete: str) -> list[tuple[st
         offers.append((agent.id, about))
         if agent.label and " " not in agent.label:
             offers.append((agent.label, f"{agent.status} {agent.id}"))
+    return [offer for offer in offers if offer[0].startswith(incomplete)]
+
+
+def complete_approvals(ctx: Any, args: list[str], incomplete: str) -> list[tuple[str, str]]:
+    """Return the ids of what is asked, with what that is."""
+    from orchestrator.cli.asking import what
+    from relay.wire.endpoints import LIST_APPROVALS
+
+    offers = [(approval.id, what(approval)) for approval in _ask(ctx, LIST_APPROVALS)]
     return [offer for offer in offers if offer[0].startswith(incomplete)]
 
 

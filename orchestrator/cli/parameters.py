@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from orchestrator.cli.completion import complete_agents, complete_hosts
+from orchestrator.cli.completion import complete_agents, complete_approvals, complete_hosts
 
-__all__ = ["AgentArg", "AgentsArg", "HostOpt", "JsonOpt", "RelayOpt", "takes"]
+__all__ = ["AgentArg", "AgentsArg", "ApprovalArg", "HostOpt", "JsonOpt", "RelayOpt", "takes"]
 
 Options = TypeVar("Options")
 
@@ -31,7 +31,7 @@ def _names(value: str | list[str]) -> str | list[str]:
     """An empty name is that of a shell variable without a value; no agent is called like a folder."""
     for name in [value] if isinstance(value, str) else value:
         if not name.strip() or name in (".", ".."):
-            raise typer.BadParameter(f"{name!r} names no agent: give an id, the start of one, or a label")
+            raise typer.BadParameter(f"{name!r} names nothing here: give an id, the start of one, or a label")
     return value
 
 
@@ -50,6 +50,15 @@ AgentsArg = Annotated[
         metavar="ID...",
         help="Ids, unique prefixes, or labels.",
         autocompletion=complete_agents,
+        callback=_names,
+    ),
+]
+ApprovalArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="An approval's id, the start of one, or the agent that asks.",
+        autocompletion=complete_approvals,
         callback=_names,
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.asking import pending, what
 from orchestrator.cli.output import Column, print_json, table
 from orchestrator.cli.parameters import HostOpt, JsonOpt, RelayOpt, takes
 from orchestrator.cli.target import connect
@@ -73,7 +74,7 @@ def _show(agents: list[ManagedAgent], *, hosts: bool) -> None:
             agent.provider,
             *([agent.orchestrator_id or "-"] * hosts),
             agent.label or "",
-            agent.title,
+            _what(agent),
         ]
         for agent in agents
     ]
@@ -82,3 +83,12 @@ def _show(agents: list[ManagedAgent], *, hosts: bool) -> None:
         for row in rows:
             row.pop(-2)
     table(columns, rows)
+
+
+def _what(agent: ManagedAgent) -> str:
+    """What it was told to do; what it asks comes first, for somebody has to answer."""
+    asked = pending(agent)
+    if not asked:
+        return agent.title
+    more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
+    return f"asks: {what(asked[0])}{more}"

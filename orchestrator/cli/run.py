@@ -108,16 +108,26 @@ class _Run:
             self._agent = event.agent
             if self._interrupts:
                 self._stop(kill=self._interrupts > 1)
-            elif self._streams_stdin and event.agent:
-                threading.Thread(
-                    target=pump_stdin, args=(self._server.twin(), event.agent.id), daemon=True
-                ).start()
+            elif event.agent:
+                self._accompany(event.agent)
             return None
         self.abandoned = self._streams_stdin
         if event.kind == "failed" and event.error is not None:
             return self._fail(event.error)
         assert event.agent is not None
         return self._finish(event.agent)
+
+    def _accompany(self, agent: ManagedAgent) -> None:
+        if self._streams_stdin:
+            threading.Thread(target=pump_stdin, args=(self._server.twin(), agent.id), daemon=True).start()
+        if self._request.argv is not None:  # a command asks nothing
+            return
+        from orchestrator.cli.answering import answer_along
+
+        on_terminal = sys.stdin.isatty() and sys.stderr.isatty() and os.name == "posix"
+        prompts = {"prompts": on_terminal and not self._streams_stdin}
+        watched = (self._server.twin(), agent.id)
+        threading.Thread(target=answer_along, args=watched, kwargs=prompts, daemon=True).start()
 
     def _interrupt(self, code: int) -> int | None:
         """Stop the agent; the second time kill it, the third time leave."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.cli.asking import how_to_answer, outcome, pending, what
 from orchestrator.cli.output import facts, print_json
 from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt
 from orchestrator.cli.target import connect
 from orchestrator.cli.words import age, because, clock, duration, plain, signal_name, size
 from orchestrator.terminal_size import format_size
 from relay.wire.agents import ExitFacts, ManagedAgent, Presence
+from relay.wire.approvals import ApprovalState
 from relay.wire.base import now_ms
 from relay.wire.endpoints import GET_AGENT
 
@@ -70,12 +72,33 @@ def _state(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
         source = f" (from {agent.activity_source})" if agent.activity_source else ""
         yield "activity", f"{agent.activity}{source}"
     yield "attention", agent.attention or ""
+    for asked in pending(agent):
+        yield "asks", f"{what(asked)} ({how_to_answer(asked)})"
+    yield "answered", "\n".join(_answered(agent))
     if agent.pid and not agent.ended:
         yield "pid", str(agent.pid)
     if agent.cause:
         yield "cause", f"{agent.cause.kind}: {because(agent.cause)}"
     yield "result", agent.result or ""
+    yield "restarts", _restarts(agent)
     yield "session", agent.provider_session_id or ""
+
+
+def _answered(agent: ManagedAgent) -> Iterator[str]:
+    for approval in agent.approvals:
+        if approval.state is not ApprovalState.PENDING:
+            yield f"{approval.id} {outcome(approval)}: {what(approval)}"
+
+
+def _restarts(agent: ManagedAgent) -> str:
+    words = [] if agent.restart == "never" else [agent.restart]
+    if agent.restarts:
+        words.append(f"after {agent.restarts} before it")
+    if agent.resumed_from:
+        words.append(f"goes on with what {agent.resumed_from} began")
+    if agent.restart_at or agent.restarted_as:
+        words.append(agent.reason or f"followed by {agent.restarted_as}")
+    return ", ".join(words)
 
 
 def _times(agent: ManagedAgent) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import datetime, timedelta
 from datetime import time as dtime
 
-from relay.wire.agents import Cause, CauseKind, ManagedAgent, Presence, Status
+from relay.wire.agents import Activity, Cause, CauseKind, ManagedAgent, Presence, Status
 
 __all__ = [
     "age",
@@ -124,6 +124,8 @@ def state(agent: ManagedAgent) -> str:
     """Return the status with what matters most about it, in a word or two."""
     if agent.presence is Presence.UNKNOWN and not agent.ended:
         return f"{agent.status}?"
+    if agent.activity is Activity.BLOCKED and agent.status is Status.RUNNING:
+        return "blocked"
     cause = agent.cause
     if agent.status is Status.FAILED and cause is not None:
         if cause.kind is CauseKind.EXIT:
