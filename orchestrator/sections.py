@@ -68,6 +68,10 @@ class Policy(Section, frozen=True, kw_only=True):
     base_dirs: Annotated[
         list[str], Meta(description="folders that agents may start in, symlinks resolved; * for anywhere")
     ] = msgspec.field(default_factory=lambda: ["*"])
+    trust: Annotated[
+        list[str],
+        Meta(description="folders whose agents' CLIs need not ask whether to trust them; see `muster trust`"),
+    ] = msgspec.field(default_factory=list)
     env_allow: Annotated[
         list[str], Meta(description="variables a spawn may set, as NAME or PREFIX_*; * for all")
     ] = msgspec.field(default_factory=lambda: ["*"])
@@ -88,10 +92,6 @@ class Policy(Section, frozen=True, kw_only=True):
     timeout_max: Annotated[
         Natural,
         Meta(description="longest life of an agent in seconds, given to those without one; 0: no limit"),
-    trust: Annotated[
-        list[str],
-        Meta(description="folders whose agents' CLIs need not ask whether to trust them; see `muster trust`"),
-    ] = msgspec.field(default_factory=list)
     ] = 0
     memory_max: Annotated[
         Natural,

@@ -88,8 +88,8 @@ class Spawning:
             return await self._settled(known), False
         kept = Kept(request=request, remote=asker.remote)
         request = resumed(self._registry, request)
-        provider = checked(request, agent_id, self._providers)
         await self._host.check_known(request.provider, self._providers)
+        provider = checked(request, agent_id, self._providers)
         login = await self._host.environment()
         executable = await self._host.executable(provider.name)
         # From here to the record nothing waits: what is checked now still holds when it is written.
@@ -103,8 +103,8 @@ class Spawning:
             remote=asker.remote,
             draining=self._host.draining(),
         )
-        former = self._succeeded(succeeds, agent_id)
         check_keys(request, self._providers.secrets(), remote=asker.remote)
+        former = self._succeeded(succeeds, agent_id)
         launch, plan = self._launch(request, agent_id, executable, login)
         token = f"msa_{secrets.token_urlsafe(32)}"
         own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
@@ -200,17 +200,18 @@ class Spawning:
             resume=check_free(self._registry, request, provider),
             conversation=request.conversation,
             asks=self._config.approvals.ask if request.ask is None else request.ask,
-            max_turns=request.max_turns,
-        )
             trusted=self._host.trusts(cwd),
+            max_turns=request.max_turns,
+            hook=_hook(request, provider),
+        )
 
     async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
         try:
             self._write_files(launch.agent_id, plan)
+            self._host.settle(plan.edits)
             session = await self._spawner.spawn(launch)
         except (SpawnFailed, OSError) as error:
             failure = error if isinstance(error, SpawnFailed) else SpawnFailed(str(error), error.errno)
-            self._host.settle(plan.edits)
             return self._supervisor.never_ran(launch.agent_id, failure)
         failpoint("after_spawned")
         return self._supervisor.took(launch.agent_id, session)

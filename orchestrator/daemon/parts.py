@@ -39,19 +39,19 @@ from orchestrator.daemon.register import stay_registered
 from orchestrator.daemon.report import report
 from orchestrator.daemon.restart import Restarts
 from orchestrator.daemon.supervise import Supervisor
+from orchestrator.edits import make_edits
 from orchestrator.local.handlers import Handlers, Self
 from orchestrator.local.server import LocalServer
 from orchestrator.loginshell import LoginShell
-from orchestrator.edits import make_edits
+from orchestrator.secrets import Secrets
 from orchestrator.store.commands import CommandLog
 from orchestrator.store.database import Database
 from orchestrator.store.facts import Facts
-from orchestrator.secrets import Secrets
 from orchestrator.store.requests import Requests
+from orchestrator.trust import Trust
 from relay.wire.agents import ManagedAgent
 from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
-from orchestrator.trust import Trust
 from relay.wire.orchestrators import Action, ActionRequest
 from spawners.births import Keepers
 from spawners.client import KeeperSpawner
@@ -104,11 +104,11 @@ class Parts:
         self._keepers.begin()
         self._spawner = KeeperSpawner(home.agents, home.sockets, home.cache, keepers=self._keepers)
         self._shell = LoginShell(self._providers, os.path.join(home.cache, "login-shell.json"))
+        self._secrets = Secrets(home.secrets_file)
         self._capabilities = Capabilities(
             self._providers, self._shell.environment, os.path.join(home.cache, "capabilities.json")
         )
         self._connection = Connection(
-        self._secrets = Secrets(home.secrets_file)
             self.config.host_id,
             _state_id(facts),
             partial(find_relay, home, self.config),
@@ -120,13 +120,13 @@ class Parts:
             draining=lambda: facts.get("draining") == "yes",
             own=partial(_own_variables, home, self._connection),
             open_files=options.open_files,
+            keys=self._secrets.of,
+            trusts=Trust(home, self.config.policy.trust).holds,
+            settle=partial(make_edits, locks=os.path.join(home.cache, "edits")),
         )
         self._requests = Requests(os.path.join(home.state, "requests"))
         self._restarts = Restarts(self.registry, self._providers, self._requests)
         self.reach = self._reach()
-            keys=self._secrets.of,
-            trusts=Trust(home, self.config.policy.trust).holds,
-            settle=partial(make_edits, locks=os.path.join(home.cache, "edits")),
         self._spawning = self._spawns()
         self._describer = self._describes()
         act = partial(_act, ending=ending, facts=facts)
@@ -155,9 +155,7 @@ class Parts:
         thresholds = Thresholds(
             same_calls=self.config.attention.same_calls, silent_ms=self.config.attention.silent * 1000
         )
-        observations = Observations(
-            self.registry, self._providers, plans, self._limits, watches, thresholds
-        )
+        observations = Observations(self.registry, self._providers, plans, self._limits, watches, thresholds)
         supervisor = Supervisor(self.registry, self._clean, watches, observations, self._restarts.succession)
         self._limits.stop_with(supervisor.stop)
         policy = self.config.policy
