@@ -13,17 +13,18 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from spawners.errors import SessionEnded, SpawnerError
+from spawners.failpoint import failpoint
 from spawners.frames import MAX_INPUT
 from spawners.launch import Chunk, Gap, Resized, Stream
 from spawners.providers.base import ApprovalMode, Decision, Dialogue, Opening, ProviderError
-from spawners.providers.events import ApprovalSettled, Event
+from spawners.providers.events import ApprovalSettled, Event, TurnEnded, TurnStarted
 from spawners.session import Session
 
-__all__ = ["Conversation", "Journal"]
+__all__ = ["Conversation", "Journal", "Turns"]
 
 Heard = Callable[[list[Event], int], None]
 """Takes events in order, with when their bytes were written (epoch milliseconds; 0: not known)."""
@@ -64,6 +65,28 @@ class Journal:
         return Opening(**{**fields, "approval_mode": ApprovalMode(fields["approval_mode"])}), entries
 
 
+@dataclass(slots=True)
+class Turns:
+    """How many turns have begun and ended, and how many messages have not begun one yet."""
+
+    begun: int = 0
+    ended: int = 0
+    waiting: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether what is said now has to wait."""
+        return self.waiting > 0 or self.begun > self.ended
+
+    def take(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, TurnStarted):
+                self.begun += 1
+                self.waiting = max(0, self.waiting - 1)
+            elif isinstance(event, TurnEnded):
+                self.ended = self.begun
+
+
 class Conversation:
     """Listens to one agent's stdout and says what its dialogue wants said; `run` does both.
 
@@ -87,6 +110,7 @@ class Conversation:
         self._broken = ""
         self._speaks = speaks
         self._repeat: collections.deque[dict[str, Any]] = collections.deque()
+        self.turns = Turns()
         self.caught_up = asyncio.Event()
         self.closed = asyncio.Event()
         self.agent_id = session.ref.agent_id
@@ -113,6 +137,17 @@ class Conversation:
         while self._at < offset:
             self._moved.clear()
             await self._moved.wait()
+
+    async def taken(self) -> None:
+        """Return once every message that was sent has begun a turn."""
+        while self.turns.waiting:
+            self._moved.clear()
+            await self._moved.wait()
+
+    @property
+    def said_all(self) -> bool:
+        """Whether all that is to be said now has gone into the CLI's input."""
+        return not self._unsaid
 
     def send(self, text: str) -> None:
         """Say `text`. Raises `ProviderError`; nothing was said then."""
@@ -146,6 +181,7 @@ class Conversation:
         except OSError as error:
             self._broken = f"what is said cannot be written down ({error.strerror}); resume it as a new agent"
             raise ProviderError("unsupported", self._broken) from error
+        failpoint("after_words_recorded")
         self._take_outgoing()
         if news:
             self._heard(news, 0)
@@ -155,6 +191,7 @@ class Conversation:
         match entry["do"]:
             case "send":
                 self._dialogue.send(entry["text"])
+                self.turns.waiting += 1
             case "interrupt":
                 self._dialogue.interrupt()
             case "decide":
@@ -173,7 +210,9 @@ class Conversation:
             self._something.set()
 
     async def _listen(self) -> None:
-        self._repeat = collections.deque(self._journal.read()[1])
+        opening, entries = self._journal.read()
+        self._repeat = collections.deque(entries)
+        self.turns.waiting += opening is not None and opening.prompt is not None
         self._take_outgoing()
         async for item in self._session.output(0):
             self._hear(item)
@@ -207,6 +246,7 @@ class Conversation:
         if chunk.stream is Stream.STDOUT and data:
             news = self._dialogue.feed(data)
             self._take_outgoing()
+            self.turns.take(news)
             if news:
                 self._heard(news, chunk.at_ms)
 

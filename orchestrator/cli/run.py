@@ -23,7 +23,7 @@ from orchestrator.cli.pump import pump_stdin
 from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.target import Server
-from orchestrator.cli.verdict import exit_status, spawn_exit, spoken
+from orchestrator.cli.verdict import exit_status, spawn_exit, spoken, what_follows
 from orchestrator.cli.words import size
 from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status, StopRequest
 from relay.wire.client import Unreachable
@@ -161,8 +161,9 @@ class _Run:
                 say(f"{agent.id} was stopped, but these still live: {', '.join(agent.exit.survivors)}")
             return self._exit
         said = spoken(agent)
-        if said:
-            say(said)
+        for words in (said, what_follows(agent)):
+            if words:
+                say(words)
         return exit_status(agent)
 
     def _follow(self) -> None:

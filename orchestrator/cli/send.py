@@ -1,4 +1,4 @@
-"""`muster send`: type a message into an agent's terminal, or write to its stdin."""
+"""`muster send`: a message for an agent's terminal or conversation, or a line for its stdin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt, ta
 from orchestrator.cli.pump import send_bytes
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import parse_duration, plain
-from relay.wire.agents import InputRequest, InputResult, Mode
+from relay.wire.agents import InputRequest, InputResult, ManagedAgent, Mode
 from relay.wire.endpoints import GET_AGENT, SEND_INPUT, SEND_TO_AGENT
 from relay.wire.terminal import Receipt, SendRequest
 
@@ -59,17 +59,18 @@ class Options:
 
 @takes(Options)
 def command(ctx: typer.Context, options: Options) -> None:
-    """Send a message to an agent: into its terminal, submitted, with a receipt; else a line to its stdin.
+    """Send a message to an agent: into its terminal or conversation, with a receipt, or to its stdin.
 
-    With a terminal it exits 0 if the message was submitted (with --keys or --no-submit: typed), else 1.
-    A headless agent must have been spawned with --stdin-live.
+    Exits 0 if the message was submitted (with --keys or --no-submit: typed; to a conversation that works
+    on a turn: queued), else 1. Any other headless agent must have been spawned with --stdin-live.
     """
     if options.stdin == bool(options.text) and not (options.eof and not options.text):
         raise typer.BadParameter("give the text to send, or --stdin, or --eof")
     wait_ms = _milliseconds(options.wait)
     with connect(relay=options.relay_wide or options.host is not None) as server:
         agent = server.call(GET_AGENT, path={"id": options.agent})
-        if agent.mode is Mode.EMBEDDED:
+        if agent.mode is Mode.EMBEDDED or agent.conversation:
+            _check_fits(agent, options)
             _type(server, agent.id, options, wait_ms)
         else:
             _write(server, agent.id, options)
@@ -87,12 +88,22 @@ def _milliseconds(text: str | None) -> int:
 # -- into a terminal
 
 
-def _type(server: Server, agent_id: str, options: Options, wait_ms: int) -> None:
+def _check_fits(agent: ManagedAgent, options: Options) -> None:
+    terminal = agent.mode is Mode.EMBEDDED
     if options.eof or options.no_newline or options.stdin:
+        what = "has a terminal" if terminal else "holds a conversation"
+        end = "--keys C-d" if terminal else "`muster stop --finish`"
         raise typer.BadParameter(
-            f"{agent_id} has a terminal, which has no stdin to write to or to close; "
-            "a message is TEXT (`-` reads it from stdin), end of file is --keys C-d"
+            f"{agent.id} {what}, which has no stdin to write to or to close; "
+            f"a message is TEXT (`-` reads it from stdin), its end is {end}"
         )
+    if not terminal and (options.keys or options.no_submit or options.force):
+        raise typer.BadParameter(
+            f"{agent.id} holds a conversation: --keys, --no-submit and --force are for terminals"
+        )
+
+
+def _type(server: Server, agent_id: str, options: Options, wait_ms: int) -> None:
     words = options.text or []
     request = SendRequest(
         text=None if options.keys else _message(words),
@@ -108,10 +119,12 @@ def _type(server: Server, agent_id: str, options: Options, wait_ms: int) -> None
     else:
         waited = f" after {result.waited_ms / 1000:.1f} s of waiting" if result.waited_ms >= 100 else ""
         print(f"{result.receipt}{waited}: {plain(result.evidence)}")
-    typing_will_do = options.keys or options.no_submit
-    if result.receipt is not Receipt.SUBMITTED and not (typing_will_do and result.receipt is Receipt.TYPED):
+    enough = {Receipt.SUBMITTED, Receipt.QUEUED}
+    if options.keys or options.no_submit:
+        enough.add(Receipt.TYPED)
+    if result.receipt not in enough:
         if not options.json:
-            say(f"nothing is sent again by itself; `muster screen {agent_id}` shows how it stands")
+            say(f"nothing is sent again by itself; `muster show {agent_id}` tells how it stands")
         raise typer.Exit(Exit.FAILED)
 
 

@@ -30,16 +30,24 @@ def command(
     grace: Annotated[
         str | None, typer.Option(metavar="S", help="Time between asking it to end and killing it.")
     ] = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Let a conversation end after its turn; returns at once.")
+    ] = False,
     relay_wide: RelayOpt = False,
     host: HostOpt = None,
     json: JsonOpt = False,
 ) -> None:
-    """Stop agents: interrupt, then terminate, then kill the whole tree. Waits until nothing of it lives."""
+    """Stop agents: interrupt, then terminate, then kill the whole tree. Waits until nothing of it lives.
+
+    Of an agent that has ended, it calls off what its restart policy would start in its place.
+    """
     try:
         seconds = None if grace is None else parse_duration(grace)
     except ValueError:
         raise typer.BadParameter(f"{grace!r} is no length of time", param_hint="--grace") from None
-    request = StopRequest(grace_ms=None if seconds is None else round(seconds * 1000))
+    if finish and grace is not None:
+        raise typer.BadParameter("--finish ends nothing by force, so there is no --grace")
+    request = StopRequest(grace_ms=None if seconds is None else round(seconds * 1000), finish=finish)
     with connect(relay=relay_wide or host is not None) as server:
         end(
             server,
@@ -60,16 +68,19 @@ def end(
         try:
             before = server.call(GET_AGENT, path={"id": reference})
             asked.append(before)
-            if not before.ended:
+            if not before.ended or before.restart_at is not None:
                 server.call(STOP_AGENT, request, path={"id": before.id})
         except ApiError as error:
             worst = worst or explain(error)
     deadline = time.monotonic() + patience_s
     results = []
     for before in asked:
-        after = before if before.ended else await_end(server, before.id, deadline)
+        after = before if before.ended or request.finish else await_end(server, before.id, deadline)
         results.append(after)
-        worst = worst or _report(before, after, quiet=json)
+        if not request.finish or before.ended:
+            worst = worst or _report(before, after, quiet=json)
+        elif not json:
+            print(f"{before.id} ends after its turn")
     if json and results:
         print_json(results[0] if len(references) == 1 else results)
     if worst:
@@ -97,7 +108,7 @@ def _report(before: ManagedAgent, after: ManagedAgent, *, quiet: bool) -> int:
     """Say what was done, and return 1 if something of the tree still lives."""
     if before.ended:
         if not quiet:
-            print(f"{after.id} had ended before: {after.status}")
+            print(f"{after.id} had ended before: {after.status}{_what_follows(before)}")
         return Exit.OK
     end = after.exit
     words = [f"{after.id} {after.status}"]
@@ -111,3 +122,9 @@ def _report(before: ManagedAgent, after: ManagedAgent, *, quiet: bool) -> int:
         say(f"{after.id}: these could not be ended: {', '.join(end.survivors)}")
         return Exit.FAILED
     return Exit.OK
+
+
+def _what_follows(before: ManagedAgent) -> str:
+    if before.restart_at is not None:
+        return "; nothing is started in its place any more"
+    return f"; {before.restarted_as} was started in its place" if before.restarted_as else ""

@@ -9,7 +9,7 @@ from orchestrator.cli.words import because, signal_name
 from relay.wire.agents import CauseKind, ManagedAgent, Status
 from relay.wire.errors import ApiError, Code
 
-__all__ = ["exec_exit", "exit_status", "spoken"]
+__all__ = ["exec_exit", "exit_status", "spoken", "what_follows"]
 
 
 def exit_status(agent: ManagedAgent) -> int:
@@ -53,3 +53,12 @@ def spoken(agent: ManagedAgent) -> str | None:
     if cause.kind is CauseKind.SIGNAL and cause.signal is not None:
         return f"{agent.id} was killed by {signal_name(cause.signal)}"
     return f"{agent.id} {agent.status}: {because(cause)}"
+
+
+def what_follows(agent: ManagedAgent) -> str | None:
+    """Return what is to be said about another agent in the place of one that has ended."""
+    if agent.restarted_as is not None:
+        return f"{agent.id} was followed by {agent.restarted_as}"
+    if agent.restart_at is not None:
+        return f"{agent.id}: {agent.reason}" if agent.reason else f"{agent.id} is going to be started again"
+    return None

@@ -10,9 +10,10 @@ import typer
 
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.follow import await_status
-from orchestrator.cli.output import print_json
+from orchestrator.cli.output import print_json, say
 from orchestrator.cli.parameters import AgentsArg, HostOpt, JsonOpt, RelayOpt
 from orchestrator.cli.target import connect
+from orchestrator.cli.verdict import what_follows
 from orchestrator.cli.words import because, parse_duration
 from relay.wire.agents import ManagedAgent, Status
 from relay.wire.endpoints import GET_AGENT
@@ -36,7 +37,10 @@ def command(
     host: HostOpt = None,
     json: JsonOpt = False,
 ) -> None:
-    """Wait for agents. Exits 0 if all of them got there (for `ended`: succeeded), else 1."""
+    """Wait for agents. Exits 0 if all of them got there (for `ended`: succeeded), else 1.
+
+    One that is started again after its end is another agent: it is named, and not waited for.
+    """
     try:
         deadline = None if timeout is None else time.monotonic() + parse_duration(timeout)
     except ValueError:
@@ -51,8 +55,11 @@ def command(
                     f"{agent_id} is not {until} yet: --timeout {timeout} is over", Exit.UNREACHABLE
                 )
             results.append(agent)
+            following = what_follows(agent)
             if not json:
                 print(f"{agent.id} {agent.status}" + (f": {because(agent.cause)}" if agent.cause else ""))
+            if following:
+                say(following)
     if json:
         print_json(results[0] if len(agents) == 1 else results)
     if not all(_got_there(agent, until) for agent in results):

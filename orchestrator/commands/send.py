@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from orchestrator.commands.converse import converse
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.turns import turn_of
 from relay.wire.agents import Mode
@@ -34,19 +35,16 @@ LOOK_S = 1.0
 
 
 async def send_message(reach: Reach, reference: str, request: SendRequest) -> SendResult:
-    """Type what `request` holds into the agent's terminal and say what became of it.
+    """Type what `request` holds into the agent's terminal, or say it to a conversation; tell the outcome.
 
     Raises `ApiError` as long as nothing was typed: `invalid` for what cannot be typed, `conflict` for an
     agent without a terminal and for one that asks a person something, `busy` while a person types or the
     program is not ready, `ended`.
     """
-    text = _checked(request)
     record, session = reach.running(reference)
     if record.agent.mode is Mode.HEADLESS:
-        raise ApiError(
-            Code.CONFLICT,
-            f"agent {record.id} has no terminal: give it stdin with input, or spawn it in mode embedded",
-        )
+        return await converse(reach, record, request)
+    text = _checked(request)
     turn = _Turn(reach.typist(record.id), session, request)
     try:
         async with turn.alone():

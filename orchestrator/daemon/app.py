@@ -89,6 +89,6 @@ async def _stop_all(reach: Reach) -> None:
     """Stop every agent and wait until all have ended, 30 s at most."""
     active = reach.registry.active
     for record in active:
-        await stop(reach.registry, reach.supervisor, record.id, StopRequest(grace_ms=5000), "muster down")
+        await stop(reach, record.id, StopRequest(grace_ms=5000), "muster down")
     waits = [reach.registry.until(record.id, ENDED, STOP_ALL_S) for record in active]
     await asyncio.gather(*waits)

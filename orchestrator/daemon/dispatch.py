@@ -176,9 +176,7 @@ class Dispatcher:
             record, _ = await self._spawning.spawn(body.request, asker, body.agent_id, body.queued_at)
             return record.agent, None
         if isinstance(body, StopCommand):
-            record = await stop(
-                self._reach.registry, self._reach.supervisor, body.agent_id, body.request, body.by
-            )
+            record = await stop(self._reach, body.agent_id, body.request, body.by)
             return record.agent, None
         if isinstance(body, ForgetCommand):
             return await self._forget(body.agent_id), None

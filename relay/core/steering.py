@@ -69,7 +69,7 @@ class Steering:
 
     async def stop(self, caller: Caller, reference: str, request: StopRequest) -> ManagedAgent:
         """End an agent; at once if no host was sent its spawn, else by a command that stays until the
-        host has taken it. An ended agent is returned as it is."""
+        host has taken it. An ended agent is returned as it is, unless another is to follow it."""
         if request.grace_ms is not None and request.grace_ms < 0:
             raise ApiError(Code.INVALID, "graceMs must not be negative")
         seen = await self._agents.find(caller, reference)
@@ -78,10 +78,12 @@ class Steering:
             record = await change.tx.agents.get(seen.id)
             if record is None:
                 raise ApiError(Code.NOT_FOUND, f"agent {seen.id} was deleted meanwhile")
-            if record.agent.ended:
+            if record.agent.ended and record.agent.restart_at is None:
                 return self._agents.shown(record)
             pending = await change.tx.commands.of_agent(record.id)
             spawn = next((c for c in pending if c.kind == "spawn" and c.delivered_at is None), None)
+            if request.finish and (spawn is not None or record.host_id is None):
+                raise ApiError(Code.CONFLICT, f"agent {record.id} has not begun; stop it without finish")
             if spawn is not None or record.host_id is None:
                 record = await self._cancel(change, record, pending, by)
             else:
@@ -133,10 +135,11 @@ class Steering:
         return _converted(record, answer, InputResult)
 
     async def send(self, caller: Caller, reference: str, request: SendRequest) -> SendResult:
-        """Type a message into an agent's terminal and return what is known of it then."""
+        """Type a message into an agent's terminal, or say it to a conversation; return what is known then."""
         _check_send(request)
         record = await self._agents.find(caller, reference)
-        need_terminal(record)
+        if not record.agent.conversation:
+            need_terminal(record)
         body = SendCommand(agent_id=record.id, request=request)
         answer = await self._ask(record, body, request.wait_ms + request.timeout_ms + INPUT_MARGIN_MS)
         return _converted(record, answer, SendResult)

@@ -61,16 +61,19 @@ class Receipt(enum.StrEnum):
 
     `submitted`: there is evidence that the program took it. `typed`: it is in the program's input,
     nothing shows that it was submitted. `unknown`: neither can be told, or only part of it went in.
+    `queued`: a headless conversation works on a turn, and what was sent begins the next one.
     """
 
     SUBMITTED = "submitted"
     TYPED = "typed"
     UNKNOWN = "unknown"
+    QUEUED = "queued"
 
 
 class SendRequest(Wire, frozen=True, kw_only=True):
     """One message for a program in a terminal: `text`, or `keys` by name (`Enter`, `C-c`, `Up`, `F5`).
 
+    A headless conversation takes `text` alone, and `timeoutMs` bounds the wait for its turn to begin.
     `text` is pasted, as bracketed paste where the program asked for that, then submitted unless
     `submit` is false. While a person types, it waits up to `waitMs` for its turn. `timeoutMs` bounds
     the typing and the look for evidence. `force` also types into a prompt that asks for an approval.

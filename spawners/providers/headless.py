@@ -12,7 +12,8 @@ __all__ = ["check_prompt", "defaults", "prompt_bytes", "required_executable", "v
 def prompt_bytes(name: str, ask: Ask) -> bytes:
     """The prompt as the exact bytes for stdin.
 
-    Raises `ProviderError`: another mode, argv or stdin given, no prompt, or what `check_prompt` refuses.
+    Empty for a conversation that begins with what is sent to it later. Raises `ProviderError`: another
+    mode, argv or stdin given, no prompt, or what `check_prompt` refuses.
     """
     if ask.mode != "headless":
         raise ProviderError(
@@ -22,6 +23,8 @@ def prompt_bytes(name: str, ask: Ask) -> bytes:
         raise ProviderError("invalid", f"{name} takes a prompt, not argv; use the provider command for argv")
     if ask.stdin is not None or ask.stdin_live:
         raise ProviderError("invalid", f"{name} reads its prompt from stdin; leave stdin out")
+    if ask.prompt is None and ask.conversation:
+        return b""
     if ask.prompt is None:
         raise ProviderError("invalid", f"{name} needs a prompt that is not blank")
     return check_prompt(name, ask.prompt)

@@ -30,7 +30,7 @@ class Echoed(Silent):
     def __init__(self, opening: Opening) -> None:
         self._outgoing = bytearray()
         self._rest = b""
-        self.finished = False
+        self._over = False
         self._say(opening.prompt or "")
 
     def feed(self, data: bytes) -> list[Event]:
@@ -57,7 +57,11 @@ class Echoed(Silent):
         self._say(f"{request_id} {decision.allow}")
 
     def finish(self) -> None:
-        self.finished = True
+        self._over = True
+
+    @property
+    def finished(self) -> bool:
+        return self._over
 
 
 class Talk:

@@ -1,0 +1,140 @@
+"""A headless conversation takes messages between its turns, each once, until it is told to finish."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import speaking
+from muster_processes import until
+from running import Host
+
+from relay.wire import endpoints
+from relay.wire.agents import Activity, ManagedAgent, Status, StopRequest
+from relay.wire.errors import ApiError, Code
+from relay.wire.terminal import Receipt, SendRequest, SendResult
+
+
+@pytest.fixture(scope="module")
+def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bin")
+
+
+@pytest.fixture(scope="module")
+def ledger(bin_folder: Path) -> Path:
+    return speaking.install(bin_folder)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, bin_folder: Path, ledger: Path) -> Iterator[Host]:
+    found = Host(tmp_path_factory.mktemp("host") / "h", PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    found.start()
+    yield found
+    found.end_agents()
+
+
+@pytest.fixture
+def agent(host: Host, ledger: Path, tmp_path: Path) -> ManagedAgent:
+    ledger.write_text("")
+    return host.spawn(provider="claude", conversation=True, prompt="hello", cwd=str(tmp_path))
+
+
+def said(ledger: Path) -> list[Any]:
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
+    return [words[1] for words in entries if words[0] == "said"]
+
+
+def send(host: Host, agent: ManagedAgent, text: str | None, **fields: Any) -> SendResult:
+    with host.client() as client:
+        return client.call(endpoints.SEND_TO_AGENT, SendRequest(text=text, **fields), path={"id": agent.id})
+
+
+def answered(host: Host, agent: ManagedAgent, text: str) -> None:
+    def idle() -> bool:
+        now = host.get(agent.id)
+        return now.result == f"heard {text}" and now.activity is Activity.IDLE
+
+    until(idle, f"the answer to {text!r}")
+
+
+def finish(host: Host, agent: ManagedAgent) -> ManagedAgent:
+    with host.client() as client:
+        client.call(endpoints.STOP_AGENT, StopRequest(finish=True), path={"id": agent.id})
+    return host.ended(agent.id)
+
+
+def test_a_message_begins_a_turn_and_the_end_is_said(host: Host, agent: ManagedAgent, ledger: Path) -> None:
+    answered(host, agent, "hello")
+
+    receipt = send(host, agent, "more")
+
+    assert receipt.receipt is Receipt.SUBMITTED
+    answered(host, agent, "more")
+    ended = finish(host, agent)
+    assert said(ledger) == ["hello", "more"]
+    assert (ended.status, ended.result) == (Status.SUCCEEDED, "heard more")
+
+
+def test_what_is_sent_during_a_turn_begins_the_next(
+    host: Host, agent: ManagedAgent, ledger: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    answered(host, agent, "hello")
+    send(host, agent, f"await:{gate}")
+
+    receipts = [send(host, agent, text).receipt for text in ("second", "third")]
+    gate.write_bytes(b"go")
+
+    assert receipts == [Receipt.QUEUED, Receipt.QUEUED]
+    assert finish(host, agent).result == "heard third"
+    assert said(ledger) == ["hello", f"await:{gate}", "second", "third"]
+
+
+def test_what_no_conversation_takes_is_refused(host: Host, agent: ManagedAgent, ledger: Path) -> None:
+    answered(host, agent, "hello")
+    one_turn = host.spawn("sleep", "60")
+    for whom, text, fields, code, words in (
+        (agent, None, {"keys": ["Enter"]}, Code.INVALID, "for terminals"),
+        (agent, "x", {"force": True}, Code.INVALID, "for terminals"),
+        (agent, "x", {"submit": False}, Code.INVALID, "for terminals"),
+        (agent, " ", {}, Code.INVALID, "nothing to say"),
+        (one_turn, "x", {}, Code.CONFLICT, "holds no conversation"),
+    ):
+        with pytest.raises(ApiError, match=words) as refused:
+            send(host, whom, text, **fields)
+        assert refused.value.code is code
+    with pytest.raises(ApiError, match="holds no conversation"), host.client() as client:
+        client.call(endpoints.STOP_AGENT, StopRequest(finish=True), path={"id": one_turn.id})
+    finish(host, agent)
+    with pytest.raises(ApiError) as refused:
+        send(host, agent, "too late")
+    assert refused.value.code is Code.ENDED
+    assert said(ledger) == ["hello"]
+    host.stop(one_turn.id)
+
+
+def test_a_silent_program_is_told_apart(host: Host, agent: ManagedAgent, ledger: Path) -> None:
+    answered(host, agent, "hello")
+    os.kill(agent.pid or 0, 19)  # SIGSTOP
+    receipt = send(host, agent, "are you there?", timeout_ms=300)
+    os.kill(agent.pid or 0, 18)  # SIGCONT
+
+    assert receipt.receipt is Receipt.TYPED
+    assert "begun no turn within 0.3 s" in receipt.evidence
+    answered(host, agent, "are you there?")
+    assert said(ledger) == ["hello", "are you there?"]
+    finish(host, agent)
+
+
+def test_a_conversation_may_begin_without_a_word(host: Host, ledger: Path, tmp_path: Path) -> None:
+    ledger.write_text("")
+    agent = host.spawn(provider="claude", conversation=True, cwd=str(tmp_path))
+    assert send(host, agent, "first").receipt is Receipt.SUBMITTED
+    answered(host, agent, "first")
+    assert finish(host, agent).status is Status.SUCCEEDED
+    assert said(ledger) == ["first"]
