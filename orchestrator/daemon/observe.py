@@ -186,6 +186,7 @@ class Observer:
         channel = "stream" if record.agent.mode is Mode.HEADLESS else "screen"
         asked = approvals.asked(record.agent, event, at_ms, channel, self._approval_timeout_ms)
         self._asked.setdefault(asked.id, asked)
+        self._answers.pop(asked.id, None)  # of an earlier question under the same id
         self._requests[asked.id] = event.id
 
     def _settle(self, asked: str, note: str = "") -> None:
