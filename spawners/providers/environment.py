@@ -32,7 +32,7 @@ TERMINAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 SHELL_MARKS = _names("PWD OLDPWD SHLVL _ PS1 PROMPT_COMMAND VIRTUAL_ENV VIRTUAL_ENV_PROMPT")
 """State of the shell or the Python environment that the daemon happened to be started from."""
 
-OTHER_MARKS = _names("OPENCODE OPENCODE_PID AGENT QWEN_CODE COPILOT_CLI CURSOR_AGENT CURSOR_TRACE_ID")
+OTHER_MARKS = _names("QWEN_CODE CURSOR_AGENT CURSOR_TRACE_ID")
 """Left in their children by CLIs that have no adapter here yet."""
 
 OWN_MARKS = ("MUSTER_*",)

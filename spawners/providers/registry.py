@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from spawners.providers import claude, codex, command, gemini
+from spawners.providers import aider, claude, codex, command, copilot, gemini, opencode, qwen
 from spawners.providers.base import Provider, UnknownProvider
 from spawners.providers.environment import (
     OTHER_MARKS,
@@ -92,5 +92,16 @@ class Registry:
         return env | dict(given)
 
 
-BUILTIN = Registry((command.PROVIDER, claude.PROVIDER, codex.PROVIDER, gemini.PROVIDER))
+BUILTIN = Registry(
+    (
+        command.PROVIDER,
+        claude.PROVIDER,
+        codex.PROVIDER,
+        gemini.PROVIDER,
+        opencode.PROVIDER,
+        copilot.PROVIDER,
+        qwen.PROVIDER,
+        aider.PROVIDER,
+    )
+)
 """Those of this version. To add one, list its module's PROVIDER here."""

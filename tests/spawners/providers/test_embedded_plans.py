@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,12 @@ CLIS = [provider for provider in BUILTIN if provider.binaries]
 names = pytest.mark.parametrize("provider", CLIS, ids=lambda provider: provider.name)
 
 CODEX_QUIET = "-c analytics.enabled=false -c check_for_update_on_startup=false"
+COPILOT_QUIET = "--no-auto-update --disable-client-telemetry"
+AIDER_ALWAYS = (
+    "--no-auto-commits --no-dirty-commits --no-gitignore --no-check-update --no-show-release-notes "
+    "--no-show-model-warnings --no-analytics --no-detect-urls --chat-history-file /state/chat.md "
+    "--input-history-file /state/input.txt --no-git"
+)
 GOLDEN = {
     "claude": {
         "read-only": ("--permission-mode", "dontAsk", "--tools", "Read,Grep,Glob"),
@@ -30,11 +37,42 @@ GOLDEN = {
         "guarded": "--skip-trust --approval-mode auto_edit --policy /state/gemini-policy.toml",
         "open": "--skip-trust --approval-mode yolo",
     },
+    "qwen": {
+        "read-only": "--approval-mode plan",
+        "guarded": "--approval-mode auto-edit",
+        "open": "--approval-mode yolo",
+    },
+    "opencode": {"read-only": "--agent muster", "guarded": "--agent muster", "open": "--auto"},
+    "copilot": {
+        "read-only": f"--available-tools view,grep,glob {COPILOT_QUIET}",
+        "guarded": f"--allow-tool write --allow-tool shell(git:*) {COPILOT_QUIET}",
+        "open": f"--allow-all {COPILOT_QUIET}",
+    },
+    "aider": {
+        "read-only": "--chat-mode ask --dry-run --no-suggest-shell-commands --no-auto-lint --no-auto-test "
+        f"--map-tokens 0 --load {os.devnull} {AIDER_ALWAYS}",
+        "open": f"--no-dry-run {AIDER_ALWAYS}",
+    },
 }
+
+PROMPT_FLAGS = {
+    "gemini": "--prompt-interactive",
+    "qwen": "--prompt-interactive",
+    "opencode": "--prompt",
+    "copilot": "--interactive",
+}
+"""Where the first prompt is the value of a flag."""
+
+prompted = pytest.mark.parametrize(
+    "provider", [each for each in CLIS if each.name != "aider"], ids=lambda provider: provider.name
+)
 
 
 def ask_of(provider: Provider, **change: object) -> Ask:
+    """In the safest mode the provider has, from `guarded` on."""
+    modes = [mode for mode in (ApprovalMode.GUARDED, ApprovalMode.OPEN) if mode in provider.approval_modes]
     ask = Ask(
+        approval_mode=modes[0],
         mode="embedded",
         cwd="/repo",
         env={"PATH": "/usr/bin"},
@@ -47,6 +85,11 @@ def ask_of(provider: Provider, **change: object) -> Ask:
 @pytest.mark.parametrize("mode", ApprovalMode)
 @names
 def test_argv_of_every_approval_mode(provider: Provider, mode: ApprovalMode) -> None:
+    if mode not in provider.approval_modes:
+        with pytest.raises(ProviderError, match="use the approval mode"):
+            provider.plan(ask_of(provider, approval_mode=mode))
+        return
+
     plan = provider.plan(ask_of(provider, approval_mode=mode))
 
     wanted = GOLDEN[provider.name][mode]
@@ -56,7 +99,7 @@ def test_argv_of_every_approval_mode(provider: Provider, mode: ApprovalMode) -> 
 
 
 @pytest.mark.parametrize("prompt", ["do it", "--version", "-", "$(reboot) 'x' \"y\"\n--help"])
-@names
+@prompted
 def test_the_first_prompt_is_the_last_argument_and_never_a_flag(provider: Provider, prompt: str) -> None:
     without = provider.plan(ask_of(provider)).argv
 
@@ -64,8 +107,8 @@ def test_the_first_prompt_is_the_last_argument_and_never_a_flag(provider: Provid
 
     rest = argv[len(without) :]
     assert argv[: len(without)] == without
-    if provider.name == "gemini":
-        assert rest == (f"--prompt-interactive={prompt}",)
+    if provider.name in PROMPT_FLAGS:
+        assert rest == (f"{PROMPT_FLAGS[provider.name]}={prompt}",)
     else:
         assert rest[0] == "--"
         assert rest[1].rstrip(" ") == prompt
@@ -78,7 +121,7 @@ def test_claude_cannot_take_a_word_for_its_subcommand() -> None:
     assert claude.plan(ask_of(claude, prompt="update it")).argv[-1] == "update it"
 
 
-@names
+@prompted
 def test_a_first_prompt_that_no_argument_can_hold_is_refused(provider: Provider) -> None:
     limit = 100 * 1024
 
@@ -124,6 +167,13 @@ def test_model_and_session_become_flags_of_their_own() -> None:
     assert tail("gemini", model="m", session_id="id-1")[1:5] == ("-m", "m", "--session-id", "id-1")
     with pytest.raises(ProviderError):
         tail("codex", session_id="id-1")
+
+
+def test_aider_takes_no_first_prompt_in_a_terminal() -> None:
+    aider = BUILTIN.get("aider")
+
+    with pytest.raises(ProviderError, match="send it after the start"):
+        aider.plan(ask_of(aider, prompt="do it"))
 
 
 def test_claude_as_root_is_open_only_in_a_sandbox_that_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,15 @@ CODEX_ALWAYS = (
     "--skip-git-repo-check",
     *("-c", "analytics.enabled=false"),
     *("-c", "check_for_update_on_startup=false"),
+)
+COPILOT_ALWAYS = (
+    *("--no-auto-update", "--disable-client-telemetry", "--no-ask-user", "--no-remote"),
+    *("--no-remote-export", "--output-format", "json"),
+)
+AIDER_ALWAYS = (
+    "--no-auto-commits --no-dirty-commits --no-gitignore --no-check-update --no-show-release-notes "
+    "--no-show-model-warnings --no-analytics --no-detect-urls --chat-history-file /state/chat.md "
+    "--input-history-file /state/input.txt --no-git"
 )
 GOLDEN = {
     "claude": {
@@ -34,11 +44,36 @@ GOLDEN = {
         "guarded": "-o stream-json --skip-trust --approval-mode auto_edit --policy /state/gemini-policy.toml",
         "open": "-o stream-json --skip-trust --approval-mode yolo",
     },
+    "qwen": {
+        "read-only": "-o stream-json --approval-mode plan",
+        "guarded": "-o stream-json --approval-mode auto-edit",
+        "open": "-o stream-json --approval-mode yolo",
+    },
+    "opencode": {
+        "read-only": "run --format json --agent muster",
+        "guarded": "run --format json --agent muster",
+        "open": "run --format json --auto",
+    },
+    "copilot": {
+        "read-only": ("--available-tools", "view,grep,glob", *COPILOT_ALWAYS),
+        "guarded": ("--allow-tool", "write", "--allow-tool", "shell(git:*)", *COPILOT_ALWAYS),
+        "open": ("--allow-all", *COPILOT_ALWAYS),
+    },
+    "aider": {
+        "read-only": f"--chat-mode ask --dry-run --no-suggest-shell-commands --no-auto-lint --no-auto-test "
+        f"--map-tokens 0 --load {os.devnull} {AIDER_ALWAYS} --no-pretty --no-stream --no-fancy-input "
+        "--yes-always --message-file /state/message.txt",
+        "open": f"--no-dry-run {AIDER_ALWAYS} --no-pretty --no-stream --no-fancy-input "
+        "--message-file /state/message.txt",
+    },
 }
 
 
 def ask_of(provider: Provider) -> Ask:
+    """In the safest mode the provider has, from `guarded` on."""
+    modes = [mode for mode in (ApprovalMode.GUARDED, ApprovalMode.OPEN) if mode in provider.approval_modes]
     return Ask(
+        approval_mode=modes[0],
         mode="headless",
         cwd="/repo",
         env={"PATH": "/usr/bin"},
@@ -55,8 +90,14 @@ def command(*argv: str) -> Ask:
 @pytest.mark.parametrize("mode", ApprovalMode)
 @pytest.mark.parametrize("provider", CLIS, ids=lambda provider: provider.name)
 def test_argv_of_every_approval_mode(provider: Provider, mode: ApprovalMode) -> None:
-    plan = provider.plan(replace(ask_of(provider), approval_mode=mode))
+    asked = replace(ask_of(provider), approval_mode=mode)
+    if mode not in provider.approval_modes:
+        with pytest.raises(ProviderError, match="use the approval mode") as refused:
+            provider.plan(asked)
+        assert refused.value.code == "unsupported"
+        return
 
+    plan = provider.plan(asked)
     wanted = GOLDEN[provider.name][mode]
     arguments = tuple(wanted.split()) if isinstance(wanted, str) else wanted
     assert plan.argv == (f"/opt/bin/{provider.name}", *arguments)
@@ -69,6 +110,7 @@ SPOKEN_TO = {
         "guarded": (*CLAUDE_SPEAKS, "--permission-mode", "acceptEdits", "--allowedTools", "Bash(git *)"),
         "open": (*CLAUDE_SPEAKS, "--dangerously-skip-permissions", "--allowedTools", "Bash(git *)"),
     },
+    "codex": dict.fromkeys(ApprovalMode, ("app-server", *CODEX_ALWAYS[1:])),
 }
 """argv of a conversation that nobody answers approvals in."""
 
@@ -107,11 +149,11 @@ def test_claude_is_told_whom_to_ask_and_how_long_to_go_on() -> None:
 
 
 @pytest.mark.parametrize("provider", CLIS, ids=lambda provider: provider.name)
-def test_the_prompt_stands_in_stdin_alone(provider: Provider) -> None:
+def test_the_prompt_stands_in_stdin_or_a_file_alone(provider: Provider) -> None:
     prompt = '--help "$(reboot)"\n' + "x" * 3_000_000
     plan = provider.plan(replace(ask_of(provider), prompt=prompt))
 
-    assert plan.stdin == Stdin(prompt.encode())
+    assert prompt.encode() in (plan.stdin.data, *plan.files.values())
     assert not any("reboot" in argument or "xxx" in argument for argument in plan.argv)
 
 
@@ -253,7 +295,7 @@ def test_a_command_that_is_none_is_refused(asked: Ask, code: str) -> None:
 
 
 def test_an_unknown_provider_is_an_error_that_lists_the_known() -> None:
-    with pytest.raises(UnknownProvider, match="'cluade'; known are: command, claude, codex, gemini"):
+    with pytest.raises(UnknownProvider, match="'cluade'; known are: command, claude, codex, gemini, "):
         BUILTIN.get("cluade")
 
 
@@ -280,6 +322,10 @@ def test_every_provider_keeps_to_the_port() -> None:
         ("claude", "claude 3.0.0 by somebody else", None),
         ("codex", "", None),
         ("gemini", "this tool is no longer maintained", None),
+        ("opencode", "1.18.33\n", "1.18.33"),
+        ("copilot", "GitHub Copilot CLI 1.0.102.\nRun 'copilot update' to check for updates.\n", "1.0.102"),
+        ("aider", "aider 0.86.2\n", "0.86.2"),
+        ("aider", "0.86.2", None),
         ("command", "1.2.3", None),
     ],
 )
@@ -302,7 +348,8 @@ MARKS = """
 TMUX TMUX_PANE STY KITTY_WINDOW_ID WEZTERM_PANE VTE_VERSION TERM COLORTERM LINES COLUMNS TERM_PROGRAM
 COLORFGBG TERMINAL_EMULATOR INSIDE_EMACS NVIM SHLVL VIRTUAL_ENV CLAUDECODE AI_AGENT
 CLAUDE_CODE_SESSION_ID CLAUDE_CODE_ENTRYPOINT CODEX_THREAD_ID CODEX_CI GEMINI_CLI GEMINI_CLI_NO_RELAUNCH
-OPENCODE_PID MUSTER_AGENT_TOKEN MUSTER_HOME
+OPENCODE OPENCODE_PID AGENT COPILOT_CLI COPILOT_CLI_BINARY_VERSION COPILOT_LOADER_PID
+COPILOT_AGENT_SESSION_ID MUSTER_AGENT_TOKEN MUSTER_HOME
 """
 
 

@@ -73,7 +73,7 @@ def test_a_run_that_was_cut_short_is_ready_but_not_finished(provider: str) -> No
     first = SUCCESS[provider].splitlines(keepends=True)[0]
 
     ran = read(provider, first)
-    assert replace(ran, model=None) == STARTED
+    assert replace(ran, model=None, session_id=ran.session_id or "s-1") == STARTED
     assert ran.failure
 
 
