@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -96,6 +97,12 @@ def _unreachable(target: str, error: Exception) -> Unreachable:
     return Unreachable(f"cannot reach {target}: {str(error) or type(error).__name__}")
 
 
+def _trusted(url: str | None, verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:
+    """Return `verify` where there is TLS; else what trusts nobody: to read the public authorities takes
+    20 ms, longer than a call to this machine."""
+    return verify if urlsplit(url or LOCAL_URL).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class Client:
     """Blocking calls, for the command line. `socket` is a unix socket's path, else `url` is used.
 
@@ -112,9 +119,7 @@ class Client:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.target = socket or url or LOCAL_URL
-        transport = (
-            httpx.HTTPTransport(uds=socket) if socket else httpx.HTTPTransport(verify=verify, trust_env=False)
-        )
+        transport = httpx.HTTPTransport(uds=socket, verify=_trusted(url, verify), trust_env=False)
         self._http = httpx.Client(
             base_url=url or LOCAL_URL,
             transport=transport,
@@ -185,10 +190,8 @@ class AsyncClient:
         self.token = token
         self.verify = verify
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-        transport = (
-            httpx.AsyncHTTPTransport(uds=socket, limits=limits)
-            if socket
-            else httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
+        transport = httpx.AsyncHTTPTransport(
+            uds=socket, verify=_trusted(url, verify), limits=limits, trust_env=False
         )
         self._http = httpx.AsyncClient(
             base_url=url or LOCAL_URL,
