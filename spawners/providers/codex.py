@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers import events
-from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
+from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Opening, Plan, ProviderError
+from spawners.providers.codex_server import CHANNEL, CodexDialogue
+from spawners.providers.codex_stream import CodexStream
 from spawners.providers.embedded import MODES, first_prompt
 from spawners.providers.events import Event
 from spawners.providers.headless import prompt_bytes, required_executable, value
-from spawners.providers.jsonlines import Event as Line
-from spawners.providers.jsonlines import inner, text_of
-from spawners.providers.listening import Listening
 from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Codex", "CodexStream"]
@@ -62,22 +60,38 @@ class Codex:
     secrets: tuple[str, ...] = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "CODEX_API_KEY")
     proven = "0.169.0"
     approval_modes: tuple[ApprovalMode, ...] = tuple(ApprovalMode)
-    abilities = frozenset({Ability.RESULT, Ability.RESUME})
+    abilities = frozenset(Ability) - {Ability.SESSION_ID, Ability.MAX_TURNS}
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; codex chooses its own session ids, so one in the ask is refused."""
-        prompt = first_prompt(self.name, ask) if ask.mode == "embedded" else prompt_bytes(self.name, ask)
         if ask.session_id is not None:
             raise ProviderError("unsupported", "codex chooses its session id itself; leave it out")
-        if not isinstance(prompt, bytes):
-            return self._embedded(ask, prompt)
+        if ask.mode == "embedded":
+            return self._embedded(ask, first_prompt(self.name, ask))
+        prompt = prompt_bytes(self.name, ask)
+        if ask.conversation or (ask.asks and ask.approval_mode is ApprovalMode.GUARDED):
+            return self._served(ask)
         argv = [required_executable(self.name, ask), "exec", "--json", *APPROVAL[ask.approval_mode]]
         argv += ["--skip-git-repo-check", *QUIET]
         if ask.model is not None:
             argv += ["-m", value("model", ask.model)]
         if ask.resume is not None:
             argv += ["resume", value("session id", ask.resume)]
-        return Plan(argv=(*argv, "-"), stdin=Stdin(prompt), opening=Opening())
+        return Plan(argv=(*argv, "-"), stdin=Stdin(prompt), opening=Opening(), session_id=ask.resume)
+
+    def _served(self, ask: Ask) -> Plan:
+        opening = Opening(
+            channel=CHANNEL,
+            prompt=ask.prompt,
+            cwd=ask.cwd,
+            model=None if ask.model is None else value("model", ask.model),
+            approval_mode=ask.approval_mode,
+            resume=None if ask.resume is None else value("session id", ask.resume),
+            keep=ask.conversation,
+            asks=ask.asks,
+        )
+        argv = (required_executable(self.name, ask), "app-server", *QUIET)
+        return Plan(argv=argv, stdin=Stdin(live=True), opening=opening, session_id=ask.resume)
 
     def _embedded(self, ask: Ask, prompt: str | None) -> Plan:
         argv = [required_executable(self.name, ask), "--no-daemon"]
@@ -88,7 +102,7 @@ class Codex:
             argv += ["resume", value("session id", ask.resume)]
         if prompt is not None:
             argv += ["--", prompt]
-        return Plan(argv=tuple(argv))
+        return Plan(argv=tuple(argv), session_id=ask.resume)
 
     def manifest(self) -> Manifest:
         return load(self.name)
@@ -98,34 +112,11 @@ class Codex:
         found = re.search(r"^codex-cli (\d+\.\d+\.\d+\S*)", text, re.MULTILINE)
         return found[1] if found else None
 
-    def dialogue(self, opening: Opening) -> CodexStream:
-        return CodexStream()
+    def dialogue(self, opening: Opening) -> Dialogue:
+        return CodexDialogue(opening) if opening.channel == CHANNEL else CodexStream()
 
     def hook(self, payload: Mapping[str, Any]) -> list[Event]:
         return []
-
-
-class CodexStream(Listening):
-    """`thread.started`, items, then `turn.completed` or `turn.failed`.
-
-    A bare `error` is often a warning (`Reconnecting... 1/5`): it counts until the turn completes.
-    An `agent_message` counts as the answer once it is the last one.
-    """
-
-    def take(self, line: Line) -> Iterator[Event]:
-        match line.get("type"):
-            case "thread.started":
-                yield events.SessionStarted(text_of(line, "thread_id"))
-            case "turn.started":
-                yield events.TurnStarted()
-            case "item.completed" if inner(line, "item").get("type") == "agent_message":
-                yield events.Said(text_of(inner(line, "item"), "text") or "")
-            case "turn.completed":
-                yield events.TurnEnded(status="completed")
-            case "turn.failed":
-                yield events.TurnEnded(status="failed", error=text_of(inner(line, "error"), "message"))
-            case "error":
-                yield events.Problem(text_of(line, "message") or "unknown error")
 
 
 PROVIDER = Codex()

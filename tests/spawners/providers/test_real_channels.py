@@ -15,12 +15,14 @@ from talking import Talk, started
 from spawners.providers import events
 from spawners.providers.base import Ask
 
-CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude",)]
+CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex")]
 
 MADE = "made"
 
 ASKS = {
     "claude": "RUN=<<sh -c 'echo 1 > made'>>",
+    "codex": 'TOOL=<<exec_command {"cmd": "touch made", "sandbox_permissions": "require_escalated", '
+    '"justification": "it has to be made"}>>',
 }
 """What each CLI asks an approval for in `guarded`: it would make the file `made`."""
 
