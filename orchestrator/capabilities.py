@@ -74,6 +74,15 @@ class Capabilities:
         self._found: Infos | None = None
         self._told: Infos | None = None
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Adapters of the owner's that could not be taken up, and why."""
+        return self._providers.problems
+
+    @property
+    def count(self) -> int:
+        return len(self._providers.names())
+
     async def executable(self, name: str) -> str | None:
         """The absolute path of the provider's CLI, None if it is not installed or needs none.
 

@@ -188,6 +188,7 @@ class Conversation:
 
     def _apply(self, entry: dict[str, Any]) -> list[Event]:
         """Tell the dialogue `entry` and return what has happened by that alone."""
+        news: list[Event] = []
         match entry["do"]:
             case "send":
                 self._dialogue.send(entry["text"])
@@ -196,13 +197,16 @@ class Conversation:
                 self._dialogue.interrupt()
             case "decide":
                 self._dialogue.decide(entry["request"], Decision(**entry["decision"]))
-                return [ApprovalSettled(entry["request"], entry["note"])]
+                news.append(ApprovalSettled(entry["request"], entry["note"]))
             case "change":
                 mode = entry["approvalMode"]
                 self._dialogue.change(entry["model"], ApprovalMode(mode) if mode else None)
             case "finish":
                 self._dialogue.finish()
-        return []
+        news += self._dialogue.feed(b"")  # it may wait long for the CLI's next word
+        self.turns.take(news)
+        self._moved.set()
+        return news
 
     def _take_outgoing(self) -> None:
         self._unsaid += self._dialogue.take_outgoing()

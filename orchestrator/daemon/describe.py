@@ -111,7 +111,7 @@ class Describer:
     async def health(self) -> Health:
         """Return the checks of this daemon; the worst of them is its status."""
         checks = [self._relay_check(), self._disk_check(), self._outbox_check(), await self._login_check()]
-        checks.append(self._keepers_check())
+        checks += [self._keepers_check(), self._providers_check()]
         ranks = ("ok", "warn", "fail")
         worst = max((ranks.index(check.status) for check in checks), default=0)
         return Health(
@@ -141,6 +141,12 @@ class Describer:
         if keepers.problems:
             return HealthCheck(name="keepers", status="warn", detail="; ".join(keepers.problems))
         return HealthCheck(name="keepers", status="ok", detail=keepers.state)
+
+    def _providers_check(self) -> HealthCheck:
+        problems = self._capabilities.problems
+        if problems:
+            return HealthCheck(name="providers", status="warn", detail="; ".join(problems))
+        return HealthCheck(name="providers", status="ok", detail=f"{self._capabilities.count} are known")
 
     def _disk_check(self) -> HealthCheck:
         free = shutil.disk_usage(self._state_dir).free

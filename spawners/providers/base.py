@@ -189,7 +189,10 @@ class Dialogue(Protocol):
     """
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take the next bytes of stdout (not of stderr), and return what they say."""
+        """Take the next bytes of stdout (not of stderr), and return what they say.
+
+        None (`b""`) return what has happened by what it was told, as a turn that has begun.
+        """
 
     def take_outgoing(self) -> bytes:
         """What is to be written to stdin now, each byte once."""

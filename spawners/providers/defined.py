@@ -11,7 +11,8 @@ from typing import Any
 from spawners.launch import Stdin
 from spawners.providers.acp import Acp, Habits
 from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Opening, Plan, ProviderError
-from spawners.providers.claude import ClaudeStream
+from spawners.providers.claude_control import ClaudeDialogue
+from spawners.providers.claude_stream import ClaudeStream
 from spawners.providers.codex import CodexStream
 from spawners.providers.definition import (
     HOLE,
@@ -51,6 +52,7 @@ SPEAKERS: Mapping[str, Callable[[Definition, Opening], Dialogue]] = {
             sets_model=definition.acp.sets_model,
         ),
     ),
+    "claude-stream-json": lambda definition, opening: ClaudeDialogue(opening),
 }
 
 
