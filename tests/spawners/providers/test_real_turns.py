@@ -15,7 +15,13 @@ from talking import run, started
 from spawners.providers.base import ApprovalMode, Ask
 from spawners.providers.registry import BUILTIN
 
-CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini")]
+CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini", "qwen")]
+
+NO_SHELL = {"qwen"}
+"""CLIs that offer the model no shell in `guarded` where nobody answers."""
+
+EXIT_0 = {"qwen"}
+"""CLIs whose exit code does not tell that the model's API has failed."""
 
 
 @pytest.mark.parametrize("provider", CLIS)
@@ -73,13 +79,14 @@ async def test_read_only_changes_nothing(provider: str, ask: Ask) -> None:
 async def test_open_runs_what_the_model_wants(provider: str, ask: Ask) -> None:
     env = {**ask.env, "IS_SANDBOX": "1"}
     prompt = f"NONCE=open RUN=<<touch {ask.cwd}/made>>"
-    ran = await run(replace(ask, env=env, prompt=prompt, approval_mode=ApprovalMode.OPEN), provider)
+    wanted = replace(ask, env=env, prompt=prompt, approval_mode=ApprovalMode.OPEN)
+    ran = await run(wanted, provider, golden="open")
 
     assert ran.code == 0, ran.stderr
     assert os.listdir(ask.cwd) == ["made"]
 
 
-@pytest.mark.parametrize("provider", CLIS)
+@pytest.mark.parametrize("provider", [cli for cli in CLIS if cli.values[0] not in NO_SHELL])
 async def test_guarded_runs_git_without_being_asked(provider: str, ask: Ask) -> None:
     ran = await run(replace(ask, prompt="NONCE=g RUN=<<git --version>>"), provider, golden="one-shot")
 
@@ -100,7 +107,7 @@ async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask
 async def test_a_refusal_of_the_model_is_the_error_of_the_run(provider: str, ask: Ask) -> None:
     ran = await run(replace(ask, prompt="FAIL=400"), provider, golden="api-error")
 
-    assert ran.code != 0
+    assert ran.code != 0 or provider in EXIT_0
     assert "stub failure" in (ran.outcome.error or ""), ran
 
 
