@@ -19,8 +19,11 @@ __all__ = [
     "check_keys",
     "check_request",
     "confine",
+    "cost_usd",
     "limits",
     "timeout_ms",
+    "turns",
+    "uncounted",
 ]
 
 APPROVAL_MODES = ("read-only", "guarded", "open")
@@ -90,6 +93,31 @@ def timeout_ms(policy: Policy, asked_ms: int | None) -> int | None:
     if asked_ms > longest_ms:
         raise _refuse("timeout_max", f"{asked_ms / 1000:g} s is more than the {policy.timeout_max} s allowed")
     return asked_ms
+
+
+def turns(policy: Policy, asked: int | None) -> int | None:
+    """Return how often the model may answer. Raises `ApiError` if more is asked for than is allowed."""
+    most = policy.turns_max or None
+    if asked is not None and most is not None and asked > most:
+        raise _refuse("turns_max", f"{asked} answers of the model are more than the {most} allowed")
+    return most if asked is None else asked
+
+
+def cost_usd(policy: Policy, asked: float | None) -> float | None:
+    """Return what a run may cost. Raises `ApiError` if more is asked for than is allowed."""
+    most = policy.cost_max or None
+    if asked is not None and most is not None and asked > most:
+        raise _refuse("cost_max", f"{asked:g} USD are more than the {most:g} allowed")
+    return most if asked is None else asked
+
+
+def uncounted(policy: Policy, *, turns: bool, cost: bool) -> None:
+    """Raise `ApiError` if this host limits what cannot be counted (`turns`, `cost`) of an agent."""
+    unable = "and it does not tell; use mode headless, and a provider that does"
+    if turns and policy.turns_max:
+        raise _refuse("turns_max", f"its answers have to be counted, {unable}")
+    if cost and policy.cost_max:
+        raise _refuse("cost_max", f"its cost has to be counted, {unable}")
 
 
 def limits(policy: Policy, request: SpawnRequest) -> Limits:

@@ -58,6 +58,12 @@ def _limits(agent: ManagedAgent) -> Iterator[str]:
         yield f"{size(agent.memory_bytes)} of memory"
     if agent.cpus:
         yield f"{agent.cpus:g} cores"
+    if agent.max_turns:
+        yield f"{agent.max_turns} answers of the model"
+    if agent.max_cost_usd:
+        yield f"{agent.max_cost_usd:g} USD"
+    if agent.idle_timeout_ms:
+        yield f"{duration(agent.idle_timeout_ms)} without a sign of work"
 
 
 def _state(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
@@ -81,6 +87,8 @@ def _state(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
         yield "cause", f"{agent.cause.kind}: {because(agent.cause)}"
     yield "result", agent.result or ""
     yield "restarts", _restarts(agent)
+    yield "error", agent.error or ""
+    yield "used", ", ".join(_used(agent))
     yield "session", agent.provider_session_id or ""
 
 
@@ -99,6 +107,24 @@ def _restarts(agent: ManagedAgent) -> str:
     if agent.restart_at or agent.restarted_as:
         words.append(agent.reason or f"followed by {agent.restarted_as}")
     return ", ".join(words)
+
+
+def _used(agent: ManagedAgent) -> Iterator[str]:
+    """What its CLI says that the run has taken so far; nothing of what it does not count."""
+    if agent.turns:
+        yield f"{agent.turns} answer{'s' if agent.turns > 1 else ''} of the model"
+    if agent.tool_calls:
+        yield f"{agent.tool_calls} tool call{'s' if agent.tool_calls > 1 else ''}"
+    usage = agent.usage
+    if usage is not None and usage.input_tokens is not None:
+        cached = f" ({usage.cached_input_tokens:,} cached)" if usage.cached_input_tokens else ""
+        yield f"{usage.input_tokens:,} tokens in{cached}"
+    if usage is not None and usage.output_tokens is not None:
+        yield f"{usage.output_tokens:,} tokens out"
+    if usage is not None and usage.context_used is not None and usage.context_window:
+        yield f"context {usage.context_used / usage.context_window:.0%} full"
+    if agent.cost_usd is not None:
+        yield f"{agent.cost_usd:.4f} USD"
 
 
 def _times(agent: ManagedAgent) -> Iterator[tuple[str, str]]:

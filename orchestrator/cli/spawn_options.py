@@ -55,6 +55,15 @@ class SpawnOptions:
     timeout: Annotated[str | None, typer.Option(metavar="S", help="End it after this long (90, 5m, 2h).")] = (
         None
     )
+    idle_timeout: Annotated[
+        str | None, typer.Option(metavar="S", help="End it after this long without a sign of work.")
+    ] = None
+    max_turns: Annotated[
+        int | None, typer.Option(metavar="N", help="End it when the model goes on after N answers.")
+    ] = None
+    max_cost: Annotated[float | None, typer.Option(metavar="USD", help="End it when it has cost more.")] = (
+        None
+    )
     queue_timeout: Annotated[
         str | None, typer.Option(metavar="S", help="How long it may wait for a host.")
     ] = None

@@ -10,14 +10,18 @@ import binascii
 import math
 import re
 
+import msgspec
+
+from orchestrator.config import Policy
+from orchestrator.policy import cost_usd, turns, uncounted
 from orchestrator.terminal_size import parse_size
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.launch import MAX_CELLS, Size
-from spawners.providers.base import Provider, UnknownProvider
+from spawners.providers.base import Ability, Provider, UnknownProvider
 from spawners.providers.registry import Registry as Providers
 
-__all__ = ["checked", "size_of", "stdin_of"]
+__all__ = ["bounded", "checked", "countable", "size_of", "stdin_of"]
 
 AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -47,7 +51,7 @@ def checked(request: SpawnRequest, agent_id: str, providers: Providers) -> Provi
         raise _refuse("timeoutMs must be more than 0")
     _check_texts(request)
     _check_terminal(request)
-    _check_limits(request)
+    _check_limits(request, provider)
     return provider
 
 
@@ -109,11 +113,44 @@ def _check_terminal(request: SpawnRequest) -> None:
             raise _refuse(f"rows and columns are each from 1 to {MAX_CELLS}")
 
 
-def _check_limits(request: SpawnRequest) -> None:
+def _check_limits(request: SpawnRequest, provider: Provider) -> None:
     if request.memory_bytes is not None and request.memory_bytes < MEMORY_MIN:
         raise _refuse(f"memoryBytes must be at least {MEMORY_MIN} (16 MiB)")
     if request.cpus is not None and not (request.cpus > 0 and math.isfinite(request.cpus)):
         raise _refuse("cpus must be more than 0 (2.5 = two and a half cores)")
+    if request.idle_timeout_ms is not None and request.idle_timeout_ms <= 0:
+        raise _refuse("idleTimeoutMs must be more than 0")
+    if request.max_turns is not None and request.max_turns <= 0:
+        raise _refuse("maxTurns must be more than 0")
+    if request.max_cost_usd is not None and not 0 < request.max_cost_usd < math.inf:
+        raise _refuse("maxCostUsd must be more than 0")
+    for name, value, ability in (
+        ("maxTurns", request.max_turns, Ability.RESULT),
+        ("maxCostUsd", request.max_cost_usd, Ability.COST),
+    ):
+        if value is not None and not countable(request, provider, ability):
+            raise _refuse(
+                f"nobody could hold {request.provider} in mode {request.mode} to {name}, for it does not "
+                "tell; limit it with timeoutMs or idleTimeoutMs"
+            )
+
+
+def bounded(policy: Policy, request: SpawnRequest, provider: Provider) -> SpawnRequest:
+    """Return `request` with the limits of a run that this host sets. Raises `ApiError` `policy_refused`."""
+    if not provider.binaries:
+        return request
+    answers, costs = (countable(request, provider, able) for able in (Ability.RESULT, Ability.COST))
+    uncounted(policy, turns=not answers, cost=not costs)
+    return msgspec.structs.replace(
+        request,
+        max_turns=turns(policy, request.max_turns),
+        max_cost_usd=cost_usd(policy, request.max_cost_usd),
+    )
+
+
+def countable(request: SpawnRequest, provider: Provider, ability: Ability) -> bool:
+    """Whether what an agent says of its run, by this ability, can be held against a limit."""
+    return request.mode is Mode.HEADLESS and ability in provider.abilities
 
 
 def size_of(request: SpawnRequest, default: str) -> Size | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from orchestrator.agents.record import AgentRecord, new_agent_id
 from orchestrator.agents.succession import LIMIT, following, may_follow
 from orchestrator.commands.reach import Reach
-from orchestrator.commands.requested import checked, size_of, stdin_of
+from orchestrator.commands.requested import bounded, checked, size_of, stdin_of
 from orchestrator.commands.resume import check_free, resumed
 from orchestrator.commands.surroundings import Surroundings
 from orchestrator.config import Config
@@ -104,6 +104,7 @@ class Spawning:
             draining=self._host.draining(),
         )
         check_keys(request, self._providers.secrets(), remote=asker.remote)
+        request = bounded(self._config.policy, request, provider)
         former = self._succeeded(succeeds, agent_id)
         launch, plan = self._launch(request, agent_id, executable, login)
         token = f"msa_{secrets.token_urlsafe(32)}"

@@ -141,7 +141,10 @@ def _check_word(what: str, value: str, limit: int) -> None:
 
 
 def _check_numbers(request: SpawnRequest) -> None:
-    for name in ("timeout_ms", "queue_timeout_ms", "approval_timeout_ms", "restart_limit"):
+    for name in (
+        *("timeout_ms", "queue_timeout_ms", "approval_timeout_ms", "restart_limit"),
+        *("idle_timeout_ms", "max_turns"),
+    ):
         value = getattr(request, name)
         if value is not None and value <= 0:
             raise _refuse(f"{_camel(name)} must be more than 0")
@@ -167,6 +170,17 @@ def _check_limits(request: SpawnRequest) -> None:
         raise _refuse(f"memoryBytes must be at least {MIN_MEMORY} (16 MiB)")
     if request.cpus is not None and not (request.cpus > 0 and math.isfinite(request.cpus)):
         raise _refuse("cpus must be more than 0 (2.5 = two and a half cores)")
+    if request.max_cost_usd is not None and not 0 < request.max_cost_usd < math.inf:
+        raise _refuse("maxCostUsd must be more than 0")
+    if request.max_turns is None and request.max_cost_usd is None:
+        return
+    if request.provider == "command":
+        raise _refuse("maxTurns and maxCostUsd are for AI CLIs; limit a command with timeoutMs")
+    if request.mode is not Mode.HEADLESS:
+        raise _refuse(
+            "maxTurns and maxCostUsd need mode headless: in a terminal nobody tells what an answer is; "
+            "limit it with timeoutMs or idleTimeoutMs"
+        )
 
 
 def _check_environment(request: SpawnRequest) -> None:

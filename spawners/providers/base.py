@@ -234,6 +234,7 @@ class Ability(enum.StrEnum):
     CHANGE_MODE = "change-mode"
     HOOKS = "hooks"
     MAX_TURNS = "max-turns"
+    COST = "cost"
 
 
 class Provider(Protocol):

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Policy
-from orchestrator.policy import check_keys, check_request, confine, limits, timeout_ms
+from orchestrator.policy import (
+    check_keys,
+    check_request,
+    confine,
+    cost_usd,
+    limits,
+    timeout_ms,
+    turns,
+    uncounted,
+)
 from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits
@@ -113,6 +122,23 @@ def test_the_longest_life_is_given_to_those_who_ask_for_none() -> None:
     with pytest.raises(ApiError) as error:
         timeout_ms(Policy(timeout_max=60), 61_000)
     assert error.value.details["rule"] == "policy.timeout_max"
+
+
+def test_answers_and_cost_are_bounded_as_well() -> None:
+    free, bound = Policy(), Policy(turns_max=10, cost_max=0.5)
+    assert (turns(free, None), turns(free, 99), turns(bound, None), turns(bound, 10)) == (None, 99, 10, 10)
+    assert (cost_usd(free, None), cost_usd(bound, None), cost_usd(bound, 0.25)) == (None, 0.5, 0.25)
+    for call, rule in (
+        (lambda: turns(bound, 11), "turns_max"),
+        (lambda: cost_usd(bound, 0.51), "cost_max"),
+        (lambda: uncounted(bound, turns=True, cost=False), "turns_max"),
+        (lambda: uncounted(bound, turns=False, cost=True), "cost_max"),
+    ):
+        with pytest.raises(ApiError) as error:
+            call()
+        assert error.value.details["rule"] == f"policy.{rule}"
+    uncounted(free, turns=True, cost=True)
+    uncounted(bound, turns=False, cost=False)
 
 
 def test_limits_are_given_to_those_without_and_bound_those_with() -> None:

@@ -55,6 +55,12 @@ BAD: list[tuple[dict[str, Any], Code, str]] = [
     ({"leftovers": "sell"}, Code.INVALID, "leftovers"),
     ({"timeout_ms": 0}, Code.INVALID, "timeoutMs"),
     ({"queue_timeout_ms": -1}, Code.INVALID, "queueTimeoutMs"),
+    ({"idle_timeout_ms": 0}, Code.INVALID, "idleTimeoutMs"),
+    ({"max_turns": 0}, Code.INVALID, "maxTurns"),
+    ({"max_cost_usd": -1.0}, Code.INVALID, "maxCostUsd must be more than 0"),
+    ({"max_cost_usd": float("nan")}, Code.INVALID, "maxCostUsd must be more than 0"),
+    ({"max_turns": 1}, Code.INVALID, "limit a command with timeoutMs"),
+    ({"mode": Mode.EMBEDDED, "provider": "claude", "argv": None, "max_turns": 1}, Code.INVALID, "headless"),
     ({"env": {"A-B": "x"}}, Code.INVALID, "environment variable"),
     ({"env": {"A": "x\0"}}, Code.INVALID, "NUL"),
 ]
@@ -75,6 +81,7 @@ def test_a_request_that_nobody_could_carry_out_is_refused(
         {"argv": ["true", ""], "cwd": "/tmp", "label": "λ label", "tags": ["t"], "env": {"_A1": ""}},
         {"argv": ["cat"], "stdin_base64": "YQ==", "agent_id": "ag-0123456789ab", "timeout_ms": 1},
         {"provider": "claude", "prompt": "x" * (4 << 20)},
+        {"provider": "claude", "prompt": "x", "max_turns": 1, "max_cost_usd": 0.01, "idle_timeout_ms": 1},
         {"provider": "claude", "mode": Mode.EMBEDDED, "sizing": "smallest", "cpus": 0.5},
         {
             "argv": ["vi"],

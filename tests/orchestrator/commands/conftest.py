@@ -1,4 +1,5 @@
-"""A daemon on whose PATH `claude` is a scripted interface; one for all tests of a module."""
+"""A daemon on whose PATH `claude` is a scripted interface, and headless the shell script FAKE_PRINT; one for
+all tests of a module."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     program.parent.mkdir()
     argv = shlex.join(tui_argv())
     program.write_text(
-        '#!/bin/sh\ncase "$1" in --version) echo "2.1.197 (Claude Code)"; exit;; esac\n'
+        '#!/bin/sh\ncase "$1" in\n--version) echo "2.1.197 (Claude Code)"; exit;;\n'
+        '-p) eval "$FAKE_PRINT"; exit;;\nesac\n'
         f"exec {argv} $FAKE_WORDS\n"
     )
     program.chmod(0o755)
