@@ -86,6 +86,11 @@ class Observer:
         """Whether the agent waits for this answer."""
         return approval_id in self._asked
 
+    @property
+    def asking(self) -> bool:
+        """Whether the agent waits for any answer."""
+        return bool(self._asked)
+
     def request_of(self, approval_id: str) -> str | None:
         """The CLI's own id for what it asks; None for what it does not ask (any longer)."""
         return self._requests.get(approval_id)

@@ -29,6 +29,9 @@ SHARE = 0.02
 
 MAX_TITLE = 200
 
+ASKED_BEFORE = "?"
+"""Stands for the menu that an earlier daemon saw: if the terminal shows none now, it was answered there."""
+
 
 class Screens:
     """Shared by all that are watched, so that many terminals do not cost more than few."""
@@ -43,7 +46,7 @@ class Screens:
 
         What is shown once has to be shown a second time, or to have settled, before it is told.
         """
-        seen = _Seen(manifest, observer)
+        seen = _Seen(manifest, observer, menu=ASKED_BEFORE if observer.asking else "")
         offset = -1
         try:
             while True:

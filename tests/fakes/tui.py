@@ -10,6 +10,8 @@ it, a long one as its length and CRC), and a paste of many lines as `[Pasted tex
     works         says that it is busy after a message   ends        exits after a message
     quits         exits as soon as it has a text
     menu          asks for an approval from the start    menu-after  asks for one as soon as it has a text
+    answers       takes a key on it and shows which      stubborn    goes on asking all the same
+    moved         has the mark on the second answer      stops       ends its turn at an Esc
     runs          runs a message silently, line editor on, as a shell does
     keys          shows all input as hex, submits none   application cursor keys in application mode
     line          reads lines, line editor on            hidden      reads one line without echo
@@ -51,7 +53,9 @@ def paint():
         shown = "[Pasted text #1 +%d lines]" % typed.count("\n")
     rows = ["got " + said(message) for message in got] + ["─" * 40]
     if asking:
-        rows += [" Do you want to proceed?", " ❯ 1. Yes", "   2. No", "", " Esc to cancel"]
+        first, second = "❯ "[:: -1 if "moved" in words else 1]
+        rows += [" Bash command", "   touch made", " Do you want to proceed?"]
+        rows += [" %s 1. Yes" % first, " %s 2. No" % second, "", " Esc to cancel"]
     head = "\x1b]0;" + title + "\x07\x1b[H\x1b[2J" + "\r\n".join(rows) + "\r\n"
     if asking:
         out(head)
@@ -115,6 +119,7 @@ def lines():
 
 
 def main():
+    global asking, busy
     for word in words:
         if word.startswith("await:"):
             os.close(os.open(word[6:], os.O_RDONLY))
@@ -131,7 +136,13 @@ def main():
         rest += os.read(0, 65536)
         while rest.rfind(b"\x1b[200~") > rest.rfind(b"\x1b[201~"):
             rest += os.read(0, 65536)
-        take(rest.decode())
+        if asking and "answers" in words:
+            got.append("key " + rest.hex())
+            asking = "stubborn" in words
+        elif rest == b"\x1b" and "stops" in words:
+            busy = False
+        else:
+            take(rest.decode())
         rest = b""
         paint()
     os.read(os.pipe()[0], 1)

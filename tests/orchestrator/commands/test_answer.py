@@ -118,7 +118,7 @@ def test_an_answer_that_the_cli_cannot_be_given_leaves_the_question_open(
 
 
 def test_what_nobody_answers_in_time_is_denied(host: Host, tmp_path: Path) -> None:
-    agent, approval = asks(host, tmp_path / "made", approval_timeout_ms=300)
+    agent, _ = asks(host, tmp_path / "made", approval_timeout_ms=300)
 
     ended = host.ended(agent.id)
 
@@ -224,7 +224,7 @@ def test_a_run_that_cannot_be_interrupted_says_what_to_do(host: Host, tmp_path: 
     ],
 )
 def test_a_change_that_cannot_be_is_refused(host: Host, request_: ChangeRequest, code: Code) -> None:
-    """The host's highest mode holds for running agents too; the scripted CLI has no way to change its model."""
+    """The host's highest mode holds for running agents too; the scripted CLI cannot change its model."""
     agent = host.spawn(provider="scripted", prompt="WAIT", conversation=True)
     with host.client() as client, pytest.raises(ApiError) as refused:
         client.call(endpoints.CHANGE_AGENT, request_, path={"id": agent.id})
