@@ -41,7 +41,7 @@ class _Tool:
 
     def input(self) -> str:
         """Its arguments as JSON; of agents that do not tell them, the title, which is made of them."""
-        return canonical(self.arguments or {"title": self.title})
+        return canonical(self.arguments or ({"title": self.title} if self.title else {}))
 
 
 class ToolCalls:
