@@ -16,6 +16,7 @@ import structlog
 from msgspec.structs import replace
 
 from orchestrator.probe import Answer, ask
+from orchestrator.secrets import Secrets, SecretsError
 from relay.wire.orchestrators import ProviderInfo
 from spawners.providers.base import Provider
 from spawners.providers.registry import HERE, Registry
@@ -65,9 +66,14 @@ class Capabilities:
     """
 
     def __init__(
-        self, providers: Registry, environment: Callable[[], Awaitable[Mapping[str, str]]], cache_path: str
+        self,
+        providers: Registry,
+        environment: Callable[[], Awaitable[Mapping[str, str]]],
+        cache_path: str,
+        secrets: Secrets,
     ) -> None:
         self._providers = providers
+        self._secrets = secrets
         self._environment = environment
         self._cache_path = cache_path
         self._seen = _read_cache(cache_path)
@@ -76,7 +82,11 @@ class Capabilities:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Adapters of the owner's that could not be taken up, and why."""
+        """What of the owner's could not be taken up, and why: adapters, the file with keys."""
+        try:
+            self._secrets.read()
+        except SecretsError as error:
+            return (*self._providers.problems, str(error))
         return self._providers.problems
 
     @property
@@ -139,12 +149,20 @@ class Capabilities:
             abilities=sorted(provider.abilities),
             proven=provider.proven,
             source=self._providers.source(provider.name),
+            secrets=[*provider.secrets],
+            keys=[name for name in provider.secrets if env.get(name) or name in self._written(provider)],
         )
         if path is None:
             looked = " or ".join(provider.binaries)
             return replace(found, note=f"not installed: no {looked} on the login shell's PATH")
         seen = self._known(provider, path)
         return replace(found, version=seen.version, note=seen.note) if seen else found
+
+    def _written(self, provider: Provider) -> Mapping[str, str]:
+        try:
+            return self._secrets.of(provider)
+        except SecretsError:
+            return {}  # a spawn that needs it says why
 
     def _known(self, provider: Provider, path: str) -> _Seen | None:
         seen = self._seen.get(_key(provider, path))

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import Any
 
-__all__ = ["complete_agents", "complete_approvals", "complete_hosts"]
+__all__ = ["complete_agents", "complete_approvals", "complete_hosts", "complete_providers"]
 
 PATIENCE_S = 0.25
 """For the whole question; a shell that hangs on TAB is worse than one that offers nothing."""
@@ -40,6 +40,18 @@ def complete_hosts(ctx: Any, args: list[str], incomplete: str) -> list[tuple[str
 
     hosts = _ask(ctx, LIST_HOSTS, relay=True)
     return [(host.id, str(host.status)) for host in hosts if host.id.startswith(incomplete)]
+
+
+def complete_providers(ctx: Any, args: list[str], incomplete: str) -> list[tuple[str, str]]:
+    """Return the providers of the hosts that are asked, with their versions; `command` is not typed."""
+    from relay.wire.endpoints import LIST_HOSTS
+
+    found = {info.name: info for host in _ask(ctx, LIST_HOSTS) for info in host.capabilities}
+    return [
+        (name, info.version or ("installed" if info.installed else "not installed"))
+        for name, info in found.items()
+        if name.startswith(incomplete)
+    ]
 
 
 def _ask(ctx: Any, endpoint: Any, *, relay: bool = False) -> Any:

@@ -32,6 +32,7 @@ COMMANDS: tuple[str, ...] = (
     "kill",
     "hosts",
     "providers",
+    "trust",
     "doctor",
     "token",
     "config",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.completion import complete_providers
 from orchestrator.cli.parameters import HostOpt, RelayOpt
 
 __all__ = ["SpawnOptions"]
@@ -29,7 +30,13 @@ class SpawnOptions:
         typer.Option(metavar="NAME=VALUE", help="Only on hosts with this label. Repeatable."),
     ] = None
     provider: Annotated[
-        str | None, typer.Option("--provider", "-p", help="The CLI to run: claude, codex, ...")
+        str | None,
+        typer.Option(
+            "--provider",
+            "-p",
+            help="The CLI to run: claude, codex, ... (`muster providers`).",
+            autocompletion=complete_providers,
+        ),
     ] = None
     mode: Annotated[str, typer.Option(help="headless, or embedded in a terminal of its own.")] = "headless"
     cwd: Annotated[

@@ -106,7 +106,10 @@ class Parts:
         self._shell = LoginShell(self._providers, os.path.join(home.cache, "login-shell.json"))
         self._secrets = Secrets(home.secrets_file)
         self._capabilities = Capabilities(
-            self._providers, self._shell.environment, os.path.join(home.cache, "capabilities.json")
+            self._providers,
+            self._shell.environment,
+            os.path.join(home.cache, "capabilities.json"),
+            self._secrets,
         )
         self._connection = Connection(
             self.config.host_id,

@@ -41,6 +41,7 @@ class ProviderInfo(Wire, frozen=True, kw_only=True):
 
     `abilities` are what its adapter can do beyond running a prompt, `proven` the version that the adapter
     was run with, `source` where the adapter is from: `builtin`, or a file or package of the host's owner.
+    `secrets` are the names of variables that hold its keys, `keys` those of them that the host has.
     """
 
     name: str
@@ -51,6 +52,8 @@ class ProviderInfo(Wire, frozen=True, kw_only=True):
     abilities: list[str] = []
     proven: str | None = None
     source: str = "builtin"
+    secrets: list[str] = []
+    keys: list[str] = []
     note: str | None = None
 
     @property

@@ -14,6 +14,7 @@ from scripting import SCRIPTED, define, install
 from orchestrator import capabilities
 from orchestrator.adapters import find_providers
 from orchestrator.capabilities import Capabilities
+from orchestrator.secrets import Secrets
 from spawners.providers.base import UnknownProvider
 from spawners.providers.registry import BUILTIN
 
@@ -27,6 +28,7 @@ class Host:
         self.cache = root / "state" / "cache.json"
         self.runs = root / "runs"
         self.runs.touch()
+        self.secrets = Secrets(str(root / "secrets.env"))
 
     async def environment(self) -> Mapping[str, str]:
         return {"PATH": f"{self.bin}:/usr/bin:/bin", "OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
@@ -38,7 +40,7 @@ class Host:
         return str(path)
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(BUILTIN, self.environment, str(self.cache))
+        return Capabilities(BUILTIN, self.environment, str(self.cache), self.secrets)
 
     def ran(self) -> list[str]:
         return sorted(self.runs.read_text().splitlines())
@@ -69,7 +71,10 @@ async def test_what_its_adapter_can_is_told(host: Host, tmp_path: Path) -> None:
     file = define(tmp_path)
     providers = find_providers(str(tmp_path), ())
 
-    found = {i.name: i for i in await Capabilities(providers, host.environment, str(host.cache)).refresh()}
+    found = {
+        i.name: i
+        for i in await Capabilities(providers, host.environment, str(host.cache), host.secrets).refresh()
+    }
 
     scripted = found["scripted"]
     assert (scripted.version, scripted.proven, scripted.source) == ("1.0", "1.0", str(file))
@@ -79,15 +84,31 @@ async def test_what_its_adapter_can_is_told(host: Host, tmp_path: Path) -> None:
     assert found["claude"].proven is not None
 
 
-async def test_a_version_is_read_anew_once_the_owner_s_file_has_changed(
-    host: Host, tmp_path: Path
-) -> None:
+async def test_keys_are_told_by_name_wherever_they_are_from(host: Host) -> None:
+    file = Path(host.secrets.path)
+    file.write_text("OPENAI_API_KEY=o2\nGEMINI_API_KEY=g\nUNKNOWN=u\n")
+    file.chmod(0o600)
+
+    found = host.capabilities()
+    keys = {info.name: info.keys for info in await found.list()}
+
+    assert (keys["claude"], keys["codex"], keys["gemini"]) == (
+        *(["ANTHROPIC_API_KEY"], ["OPENAI_API_KEY"]),
+        ["GEMINI_API_KEY"],
+    )
+    assert found.problems == ()
+    file.chmod(0o644)
+    assert "chmod 600" in found.problems[0]
+    assert next(info.keys for info in await found.list() if info.name == "gemini") == []
+
+
+async def test_a_version_is_read_anew_once_the_owner_s_file_has_changed(host: Host, tmp_path: Path) -> None:
     host.install("scripted", "echo 'scripted version 2.0'")
     seen = []
     for pattern in ("^scripted (\\d\\S*)", "^scripted version (\\S+)"):
         define(tmp_path, text=SCRIPTED.replace("^scripted (\\S+)", pattern))
         providers = find_providers(str(tmp_path), ())
-        found = await Capabilities(providers, host.environment, str(host.cache)).refresh()
+        found = await Capabilities(providers, host.environment, str(host.cache), host.secrets).refresh()
         seen.append(next(info.version for info in found if info.name == "scripted"))
     assert seen == [None, "2.0"]
 

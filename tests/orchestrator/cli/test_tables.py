@@ -191,13 +191,28 @@ def test_hosts_falls_back_to_this_one_and_says_so(muster: Muster, daemon: FakeSe
 
 def test_providers_says_where_and_why_not(muster: Muster, daemon: FakeServer) -> None:
     capabilities = [
-        ProviderInfo(name="claude", path="/usr/bin/claude", version="2.1.0"),
-        ProviderInfo(name="codex", note="not on PATH"),
+        ProviderInfo(
+            name="claude",
+            path="/usr/bin/claude",
+            version="2.1.0",
+            proven="2.1.197",
+            modes=["headless", "embedded"],
+            approval_modes=["read-only", "guarded", "open"],
+            abilities=["approvals", "result"],
+            secrets=["A_KEY", "B_KEY"],
+            keys=["B_KEY"],
+        ),
+        ProviderInfo(name="codex", note="not on PATH", modes=["headless"], approval_modes=["guarded"]),
     ]
     daemon.on(LIST_HOSTS, [host("here", HostStatus.ONLINE, capabilities=capabilities)])
 
     assert lines(muster("providers").text)[2:] == [
-        "claude    2.1.0    /usr/bin/claude",
-        "codex     -        not on PATH",
+        "claude    2.1.0*   both      all       approvals result  /usr/bin/claude",
+        "codex     -        headless  guarded                     not on PATH",
     ]
+    one = muster("providers", "claude").text
+    assert "proven with     2.1.197" in one
+    assert "keys            B_KEY" in one
+    unknown = muster("providers", "qodex")
+    assert (unknown.code, "known are: claude, codex" in unknown.err) == (3, True)
     assert [info["name"] for info in muster("providers", "--json").json] == ["claude", "codex"]
