@@ -108,21 +108,7 @@ class Observer:
         self._moved_ms = max(self._moved_ms, at_ms) if self._caught_up else at_ms
         urgent = False
         for event in several:
-            self._tally.take(event)
-            self._concerns.take(event)
-            if isinstance(event, events.ApprovalAsked):
-                self._ask(event, at_ms)
-            elif isinstance(event, events.ApprovalSettled):
-                self._settle(approval_id(self._agent_id, event.id), event.note)
-            elif isinstance(event, events.TurnEnded):
-                self._asked.clear()
-                self._requests.clear()
-            doing = activity_of(event)
-            if doing is not None:
-                activity = Activity(doing)
-                if self._asked and activity is Activity.BUSY:  # with another tool, beside the one that waits
-                    activity = Activity.BLOCKED
-                self._sightings.saw(source, activity, at_ms)
+            self._take(event, at_ms, source)
             urgent |= not isinstance(event, events.Used | events.ContextUsed | events.Said)
         if self._caught_up:
             self._acted(self._agent_id, self.outcome)
@@ -130,6 +116,25 @@ class Observer:
                 self._show()
             else:
                 self._show_within(EVERY_S)
+
+    def _take(self, event: Event, at_ms: int, source: Source) -> None:
+        self._tally.take(event)
+        self._concerns.take(event)
+        if isinstance(event, events.ApprovalAsked):
+            self._ask(event, at_ms)
+        elif isinstance(event, events.ApprovalSettled):
+            self._settle(approval_id(self._agent_id, event.id), event.note)
+        elif isinstance(event, events.ToolFinished):
+            self._settle(approval_id(self._agent_id, event.id))  # hooks do not tell of the answer
+        elif isinstance(event, events.TurnEnded):
+            self._asked.clear()
+            self._requests.clear()
+        doing = activity_of(event)
+        if doing is not None:
+            activity = Activity(doing)
+            if self._asked and activity is Activity.BUSY:  # with another tool, beside the one that waits
+                activity = Activity.BLOCKED
+            self._sightings.saw(source, activity, at_ms)
 
     def saw(self, source: Source, activity: Activity | None, at_ms: int, reason: str = "") -> None:
         """Take a judgement on what the agent is doing (None: there is none any more).

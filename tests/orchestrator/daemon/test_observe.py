@@ -34,6 +34,7 @@ class Hooked(Command):
         "busy": [events.TurnStarted()],
         "tool": [events.ToolStarted("1", "Bash")],
         "asks": [ASKED],
+        "ran": [events.ToolFinished(ASKED.id)],
         "done": [events.TurnEnded(status="completed", text="done")],
     }
 
@@ -86,6 +87,10 @@ async def test_hooks_tell_what_it_does_and_that_it_is_ready(hooks: Hooks, regist
     assert doing(registry) == (Activity.BLOCKED, "hook")
     assert agent(registry).attention == "asks for approval: rm x"
     assert [asked.title for asked in agent(registry).approvals] == ["rm x"]
+
+    hooks.take(HookReport(payload={"event": "ran"}))
+    assert doing(registry) == (Activity.BUSY, "hook"), "its tool has run: somebody has allowed it"
+    assert [asked.state for asked in agent(registry).approvals] == ["withdrawn"]
 
     hooks.take(HookReport(payload={"event": "done"}))
     assert doing(registry) == (Activity.IDLE, "hook")
