@@ -176,6 +176,7 @@ class Conversation:
         if self._broken:
             raise ProviderError("unsupported", self._broken)
         news = self._apply(entry)  # first, for what cannot be said must not be repeated for ever
+        failpoint("before_words_recorded")
         try:
             self._journal.add(self._at, entry)
         except OSError as error:
@@ -270,6 +271,7 @@ class Conversation:
                 while self._unsaid:
                     piece = bytes(self._unsaid[:MAX_INPUT])
                     await self._session.give(self._said, piece)
+                    failpoint("after_words_said")
                     self._said += len(piece)
                     del self._unsaid[: len(piece)]
                 if self._dialogue.finished:
