@@ -203,6 +203,7 @@ class Spawning:
             asks=self._config.approvals.ask if request.ask is None else request.ask,
             trusted=self._host.trusts(cwd),
             max_turns=request.max_turns,
+            max_cost_usd=request.max_cost_usd,
             hook=_hook(request, provider),
         )
 

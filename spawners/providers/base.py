@@ -84,7 +84,7 @@ class Ask:
     `conversation` asks for a run that takes further messages, `asks` says that somebody answers what
     it asks approval for. `trusted` means that the owner has consented to this folder. `hook` is the
     argv of a program that takes the CLI's hook messages on stdin (None: no hooks), `max_turns` how
-    often the model may answer where the CLI itself can be told.
+    often the model may answer and `max_cost_usd` what the run may cost, where the CLI itself can be told.
     """
 
     mode: str
@@ -105,6 +105,7 @@ class Ask:
     asks: bool = False
     trusted: bool = False
     max_turns: int | None = None
+    max_cost_usd: float | None = None
     hook: tuple[str, ...] | None = None
 
 
