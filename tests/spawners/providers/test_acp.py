@@ -24,6 +24,7 @@ OPENED = {"sessionId": "s-1", "modes": {"currentModeId": "edit"}}
 OPTIONS = [
     {"optionId": "always", "kind": "allow_always"},
     {"optionId": "once", "kind": "allow_once"},
+    {"optionId": "other-once", "kind": "allow_once"},
     {"optionId": "no", "kind": "reject_once"},
 ]
 ALLOWED = {"outcome": {"outcome": "selected", "optionId": "once"}}
@@ -142,6 +143,17 @@ def test_messages_wait_for_the_end_of_the_turn_and_nothing_is_lost_by_an_interru
     assert agent.heard()[0]["params"]["prompt"][0]["text"] == "third"
     end_turn(agent, 5)
     assert agent.dialogue.finished
+
+
+def test_a_message_sent_before_the_session_is_there_is_said_before_the_end() -> None:
+    agent = Agent(keep=True)
+    agent.dialogue.send("do it")
+    agent.dialogue.finish()
+
+    assert not agent.dialogue.finished
+    agent.answers("initialize", {"protocolVersion": 1})
+    agent.answers("session/new", OPENED)
+    assert agent.heard()[0]["params"]["prompt"][0]["text"] == "do it"
 
 
 def test_an_error_after_an_interrupt_is_the_interrupt() -> None:
