@@ -20,6 +20,9 @@ __all__ = ["answer_along"]
 LOOK_S = 0.3
 """Between two looks whether somebody else has answered while a key is waited for."""
 
+CAN_WAIT_FOR_KEYS = hasattr(select, "poll")
+"""Where there is no poll (Windows), select takes no console either."""
+
 DECISIONS = {"y": Verdict.ALLOW, "yes": Verdict.ALLOW, "n": Verdict.DENY, "no": Verdict.DENY}
 
 
@@ -29,7 +32,7 @@ def answer_along(server: Server, agent_id: str, *, prompts: bool) -> None:
     With `prompts` each question takes a `y` or `n` from stdin; what somebody else answers meanwhile is
     told instead. To be run in a thread of its own: it blocks, and uses `server` alone.
     """
-    asker = _Asker(server.twin()) if prompts else None
+    asker = _Asker(server.twin()) if prompts and CAN_WAIT_FOR_KEYS else None
     try:
         for approval in news(server, ApprovalListQuery(agent_id=agent_id)):
             if approval.state is not ApprovalState.PENDING:

@@ -124,7 +124,7 @@ class _Run:
             return
         from orchestrator.cli.answering import answer_along
 
-        on_terminal = sys.stdin.isatty() and sys.stderr.isatty() and os.name == "posix"
+        on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
         prompts = {"prompts": on_terminal and not self._streams_stdin}
         watched = (self._server.twin(), agent.id)
         threading.Thread(target=answer_along, args=watched, kwargs=prompts, daemon=True).start()
