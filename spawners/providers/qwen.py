@@ -48,12 +48,26 @@ DEFAULTS_FILE = "qwen-defaults.json"
 QUIET = {"privacy": {"usageStatisticsEnabled": False}, "general": {"enableAutoUpdate": False}}
 
 HOOKS = (
-    *("UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionRequest"),
+    *(
+        "SessionStart",
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PostToolUse",
+        "PostToolUseFailure",
+        "PermissionRequest",
+    ),
     *("Stop", "StopFailure"),
 )
 
 VARIABLES = (
-    *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_*", "DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"),
+    *(
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_MODEL",
+        "QWEN_*",
+        "DASHSCOPE_API_KEY",
+        "BAILIAN_CODING_PLAN_API_KEY",
+    ),
     *("MODELSCOPE_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -61,23 +62,31 @@ def _uncached(usage: Line) -> Line:
 def hook_events(payload: Mapping[str, Any]) -> Iterator[Event]:
     """What a message of its hooks says.
 
-    `UserPromptSubmit` comes without a prompt where qwen goes on with a turn.
+    `UserPromptSubmit` comes without a prompt where qwen goes on with a turn. A `PermissionRequest` has no
+    id, so it is known by its tool and arguments; the same call is started once it was granted.
     """
-    tool = text_of(payload, "tool_use_id") or text_of(payload, "tool_name") or ""
-    name, arguments = text_of(payload, "tool_name") or "", canonical(inner(payload, "tool_input"))
+    tool, given = text_of(payload, "tool_name") or "", canonical(inner(payload, "tool_input"))
+    number = text_of(payload, "tool_use_id") or ""
     match payload.get("hook_event_name"):
+        case "SessionStart":
+            yield events.SessionStarted(text_of(payload, "session_id"), text_of(payload, "model"))
         case "UserPromptSubmit" if text_of(payload, "prompt"):
             yield events.SessionStarted(text_of(payload, "session_id"))
             yield events.TurnStarted()
-        case "PreToolUse":
-            yield events.ToolStarted(tool, name, arguments)
         case "PermissionRequest":
-            yield events.ApprovalAsked(tool, name, arguments, f"{name} {arguments}"[:200])
-        case "PostToolUse":
-            yield events.ToolFinished(tool)
-        case "PostToolUseFailure":
-            yield events.ToolFinished(tool, failed=True)
+            title = text_of(inner(payload, "tool_input"), "command") or tool
+            yield events.ApprovalAsked(_request(tool, given), tool, given, title)
+        case "PreToolUse":
+            yield events.ApprovalSettled(_request(tool, given))
+            yield events.ToolStarted(number, tool, given)
+        case "PostToolUse" | "PostToolUseFailure" as name:
+            yield events.ToolFinished(number, failed=name == "PostToolUseFailure")
         case "Stop":
             yield events.TurnEnded(status="completed", text=text_of(payload, "last_assistant_message"))
         case "StopFailure":
-            yield events.TurnEnded(status="failed", error=text_of(payload, "error") or "the model failed")
+            said = text_of(payload, "error_details") or text_of(payload, "error")
+            yield events.TurnEnded(status="failed", error=said or "the model failed")
+
+
+def _request(tool: str, given: str) -> str:
+    return hashlib.sha256(f"{tool} {given}".encode()).hexdigest()[:16]

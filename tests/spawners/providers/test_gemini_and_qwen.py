@@ -129,32 +129,37 @@ def test_gemini_s_usage_is_that_of_its_last_line() -> None:
     ]
 
 
-CALL = {"tool_name": "run_shell_command", "tool_use_id": "t", "tool_input": {"command": "ls"}}
-SHELL = '{"command":"ls"}'
+CALL = {"tool_name": "run_shell_command", "tool_input": {"command": "ls", "description": "look"}}
+SHELL = '{"command":"ls","description":"look"}'
 
 
 @pytest.mark.parametrize(
     ("payload", "wanted"),
     [
         (
+            {"hook_event_name": "SessionStart", "session_id": "s-1", "model": "m"},
+            [events.SessionStarted("s-1", "m")],
+        ),
+        (
             {"hook_event_name": "UserPromptSubmit", "session_id": "s-1", "prompt": "do it"},
             [events.SessionStarted("s-1"), events.TurnStarted()],
         ),
         ({"hook_event_name": "UserPromptSubmit", "prompt": ""}, []),
-        ({"hook_event_name": "PreToolUse", **CALL}, [events.ToolStarted("t", "run_shell_command", SHELL)]),
         (
-            {"hook_event_name": "PermissionRequest", **CALL},
-            [events.ApprovalAsked("t", "run_shell_command", SHELL, 'run_shell_command {"command":"ls"}')],
+            {"hook_event_name": "PostToolUse", **CALL, "tool_use_id": "t"},
+            [events.ToolFinished("t")],
         ),
-        ({"hook_event_name": "PostToolUse", **CALL}, [events.ToolFinished("t")]),
-        ({"hook_event_name": "PostToolUseFailure", **CALL}, [events.ToolFinished("t", failed=True)]),
+        (
+            {"hook_event_name": "PostToolUseFailure", **CALL, "tool_use_id": "t"},
+            [events.ToolFinished("t", failed=True)],
+        ),
         (
             {"hook_event_name": "Stop", "last_assistant_message": "PONG"},
             [events.TurnEnded(status="completed", text="PONG")],
         ),
         (
-            {"hook_event_name": "StopFailure", "error": "no"},
-            [events.TurnEnded(status="failed", error="no")],
+            {"hook_event_name": "StopFailure", "error": "invalid_request", "error_details": "400 no"},
+            [events.TurnEnded(status="failed", error="400 no")],
         ),
         ({"hook_event_name": ["Stop"]}, []),
         ({}, []),
@@ -162,3 +167,13 @@ SHELL = '{"command":"ls"}'
 )
 def test_what_qwen_s_hooks_say(payload: dict[str, Any], wanted: list[Event]) -> None:
     assert QWEN.hook(payload) == wanted
+
+
+def test_what_qwen_s_hooks_ask_is_settled_when_the_same_call_begins() -> None:
+    (asked,) = QWEN.hook({"hook_event_name": "PermissionRequest", **CALL})
+    settled, started = QWEN.hook({"hook_event_name": "PreToolUse", **CALL, "tool_use_id": "t"})
+
+    assert isinstance(asked, events.ApprovalAsked)
+    assert (asked.tool, asked.input, asked.title) == ("run_shell_command", SHELL, "ls")
+    assert settled == events.ApprovalSettled(asked.id)
+    assert started == events.ToolStarted("t", "run_shell_command", SHELL)
