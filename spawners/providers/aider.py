@@ -126,12 +126,14 @@ def _check(ask: Ask) -> None:
 
 
 def _in_repository(folder: str) -> bool:
-    while not os.path.exists(os.path.join(folder, ".git")):
+    while True:
+        git = os.path.join(folder, ".git")
+        if os.path.isfile(git) or os.path.exists(os.path.join(git, "HEAD")):
+            return True
         parent = os.path.dirname(folder)
         if parent == folder:
             return False
         folder = parent
-    return True
 
 
 def _no_command(prompt: bytes) -> bytes:

@@ -12,11 +12,14 @@ from typing import Any
 
 from spawners.launch import Stdin
 from spawners.providers.acp import Acp, Habits
+from spawners.providers.acp_usage import number
 from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Edit, Opening, Plan
 from spawners.providers.copilot_stream import CopilotStream
 from spawners.providers.embedded import MODES, first_prompt
 from spawners.providers.events import Event
 from spawners.providers.headless import prompt_bytes, required_executable, value
+from spawners.providers.jsonlines import Event as Line
+from spawners.providers.jsonlines import inner
 from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Copilot"]
@@ -37,10 +40,9 @@ ALONE = ("--no-ask-user", "--no-remote", "--no-remote-export")
 ENVIRONMENT = {"COPILOT_ALLOW_ALL": "false"}
 """Set to true by whoever started the daemon, it would allow everything in every mode (measured)."""
 
-HABITS = Habits(
-    login="run `copilot login` on this host, or set COPILOT_GITHUB_TOKEN or COPILOT_PROVIDER_BASE_URL for it",
-    noise=re.compile(r"Info: .*", re.DOTALL),
-)
+LOGIN = "run `copilot login` on this host, or set COPILOT_GITHUB_TOKEN or COPILOT_PROVIDER_BASE_URL for it"
+NOTICE = re.compile(r"Info: .*", re.DOTALL)
+HTTP_ERROR = re.compile(r"Error: [45]\d\d\b")
 
 
 class Copilot:
@@ -137,10 +139,25 @@ class Copilot:
         return found[1] if found else None
 
     def dialogue(self, opening: Opening) -> Dialogue:
-        return CopilotStream(opening) if opening.channel == "stream" else Acp(opening, HABITS)
+        return CopilotStream(opening) if opening.channel == "stream" else Acp(opening, _habits())
 
     def hook(self, payload: Mapping[str, Any]) -> list[Event]:
         return []
+
+
+def _habits() -> Habits:
+    """Its errors come as what the assistant says, and its tokens are those of the whole session."""
+    before = 0
+
+    def failure(result: Line, answer: str) -> str | None:
+        nonlocal before
+        tokens = number(inner(result, "usage"), "totalTokens") or 0
+        unanswered, before = tokens <= before, tokens
+        if HTTP_ERROR.match(answer) or (unanswered and answer.startswith("Error: ")):
+            return answer.removeprefix("Error: ")
+        return None
+
+    return Habits(login=LOGIN, noise=NOTICE, cumulative=True, failure=failure)
 
 
 def _trust(ask: Ask) -> tuple[Edit, ...]:

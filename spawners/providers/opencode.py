@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from spawners.launch import Stdin
 from spawners.providers.acp import Acp, Habits
+from spawners.providers.acp_usage import usage_of
 from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Opening, Plan, ProviderError
 from spawners.providers.embedded import MODES, first_prompt
-from spawners.providers.events import Event
+from spawners.providers.events import Event, Usage
 from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
+from spawners.providers.jsonlines import Event as Line
 from spawners.providers.manifest import Manifest, load
 from spawners.providers.opencode_stream import OpencodeStream
 
@@ -44,7 +47,18 @@ VARIABLES = (
     *("OPENCODE_CONFIG_DIR", "OPENCODE_DISABLE_*", "OPENCODE_MODELS_PATH", "OPENCODE_MODELS_URL"),
 )
 
-HABITS = Habits(login="run `opencode auth login` on this host, or give it a provider's API key")
+LOGIN = "run `opencode auth login` on this host, or give it a provider's API key"
+
+
+def _usage(result: Line) -> Usage | None:
+    """Only the last answer's of a turn, for opencode tells no more; its input leaves out what was cached."""
+    usage = usage_of(result)
+    if usage is None or usage.cached_input_tokens is None:
+        return usage
+    return replace(usage, input_tokens=(usage.input_tokens or 0) + usage.cached_input_tokens)
+
+
+HABITS = Habits(login=LOGIN, usage=_usage)
 
 
 class Opencode:

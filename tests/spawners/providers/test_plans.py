@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -110,6 +112,7 @@ SPOKEN_TO = {
         "guarded": (*CLAUDE_SPEAKS, "--permission-mode", "acceptEdits", "--allowedTools", "Bash(git *)"),
         "open": (*CLAUDE_SPEAKS, "--dangerously-skip-permissions", "--allowedTools", "Bash(git *)"),
     },
+    "opencode": dict.fromkeys(ApprovalMode, ("acp",)),
     "codex": dict.fromkeys(ApprovalMode, ("app-server", *CODEX_ALWAYS[1:])),
 }
 """argv of a conversation that nobody answers approvals in."""
@@ -228,6 +231,54 @@ def test_gemini_refuses_a_prompt_it_would_cut() -> None:
     assert len(gemini.plan(replace(ask_of(gemini), prompt="x" * limit)).stdin.data) == limit
     with pytest.raises(ProviderError, match="8388608"):
         gemini.plan(replace(ask_of(gemini), prompt="x" * limit + "x"))
+
+
+@pytest.mark.parametrize("prompt", ["/run reboot", "!reboot"])
+def test_aider_cannot_take_a_prompt_for_a_command(prompt: str) -> None:
+    aider = BUILTIN.get("aider")
+
+    assert aider.plan(replace(ask_of(aider), prompt=prompt)).files == {"message.txt": f"\n{prompt}".encode()}
+
+
+def test_copilot_is_not_allowed_everything_by_a_variable_of_the_host() -> None:
+    copilot = BUILTIN.get("copilot")
+    plan = copilot.plan(ask_of(copilot))
+
+    assert plan.environment({"COPILOT_ALLOW_ALL": "true"})["COPILOT_ALLOW_ALL"] == "false"
+
+
+def test_copilot_trusts_a_folder_only_with_consent() -> None:
+    copilot = BUILTIN.get("copilot")
+    asked = replace(ask_of(copilot), env={"HOME": "/home/ann"})
+    terminal = replace(asked, mode="embedded")
+
+    assert copilot.plan(terminal).edits == ()
+    assert "--trust-folder" not in copilot.plan(asked).argv
+    (edit,) = copilot.plan(replace(terminal, trusted=True)).edits
+    assert (edit.path, edit.keys, edit.value) == (
+        "/home/ann/.copilot/config.json",
+        ("trustedFolders",),
+        "/repo",
+    )
+    assert "--trust-folder" in copilot.plan(replace(asked, trusted=True)).argv
+
+
+def test_opencode_s_rules_are_the_last_word_and_keep_the_host_s_own_configuration() -> None:
+    opencode = BUILTIN.get("opencode")
+    asked = replace(ask_of(opencode), env={"OPENCODE_CONFIG_CONTENT": '{"agent": {"a": {}}, "model": "m"}'})
+
+    def config(**change: Any) -> Any:
+        return json.loads(opencode.plan(replace(asked, **change)).env["OPENCODE_CONFIG_CONTENT"])
+
+    guarded = config(model="n")
+    rules = guarded["agent"]["muster"]["permission"]
+    assert next(iter(rules.items())) == ("*", "deny")
+    assert rules["bash"] == {"*": "deny", "git *": "allow"}
+    assert (guarded["agent"]["a"], guarded["model"]) == ({}, "n")
+    assert config(asks=True)["agent"]["muster"]["permission"]["*"] == "ask"
+    assert config(approval_mode=ApprovalMode.OPEN) == {"agent": {"a": {}}, "model": "m"}
+    with pytest.raises(ProviderError, match="OPENCODE_CONFIG_CONTENT"):
+        opencode.plan(replace(asked, env={"OPENCODE_CONFIG_CONTENT": "{"}))
 
 
 def test_what_keeps_a_cli_quiet_yields_to_the_user_s_own_setting() -> None:
