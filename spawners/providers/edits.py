@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from spawners.providers.base import Edit
 
 __all__ = ["EditRefused", "edited"]
+
+COMMENT = re.compile(r"(?:[ \t]*//[^\n]*\n)+")
 
 
 class EditRefused(Exception):
@@ -19,9 +22,13 @@ class EditRefused(Exception):
 def edited(text: str, edits: Iterable[Edit]) -> str | None:
     """The JSON in `text` (empty: an empty object) with `edits` in it; None if they are in it already.
 
-    What no edit names stays, in its order. Raises `EditRefused` for what is no JSON object, and where an
-    edit leads through something that is neither absent nor what it needs there.
+    What no edit names stays, in its order, and so do lines of comment (`//`) above it. Raises
+    `EditRefused` for what is no JSON object, and where an edit leads through something that is neither
+    absent nor what it needs there.
     """
+    head = COMMENT.match(text)
+    comment = head[0] if head else ""
+    text = text[len(comment) :]
     try:
         before = json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError) as error:
@@ -38,7 +45,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str | None:
         found.encode()
     except UnicodeEncodeError:  # half a pair, as JSON can escape and UTF-8 cannot hold
         found = json.dumps(after, indent=2)
-    return found + "\n"
+    return f"{comment}{found}\n"
 
 
 def _apply(root: dict[str, Any], edit: Edit) -> None:

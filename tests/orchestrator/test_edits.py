@@ -44,6 +44,17 @@ def test_a_value_is_set_and_all_else_stays_in_its_order(tmp_path: Path) -> None:
     assert mode(file) == 0o640
 
 
+def test_comment_above_the_values_stays(tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    comment = "// Mine.\n// This file is managed automatically.\n"
+    file.write_text(comment + '{"a": 1}\n')
+
+    make_edits([Edit(str(file), ("b",), 2)], str(tmp_path))
+
+    assert file.read_text().startswith(comment)
+    assert json.loads(file.read_text().removeprefix(comment)) == {"a": 1, "b": 2}
+
+
 def test_a_new_file_and_its_folder_are_private(tmp_path: Path) -> None:
     file = tmp_path / "home" / ".cli" / "c.json"
     make_edits([Edit(str(file), ("a", "b"), 1)], str(tmp_path))
