@@ -18,7 +18,7 @@ from relay.wire.questions import taken
 from spawners.errors import SessionBusy, SessionEnded, SessionTyping
 from spawners.message import FRAME
 from spawners.providers.base import Decision
-from spawners.providers.manifest import Menu
+from spawners.providers.manifest import Menu, words_of
 from spawners.typist import Became, Typist
 
 __all__ = ["about", "press"]
@@ -62,7 +62,11 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
     shown = menu.shown((await typist.still()).lines)
     if not observer.asks(settled.id):
         raise taken(asked.now(reach.registry, settled))
-    if not shown or not about(shown, settled.input):
+    if (
+        not shown
+        or not about(shown, settled.input)
+        or (not settled.tool and words_of(shown) != settled.title)
+    ):
         look = f"`muster screen {settled.agent_id}` shows what it does, `muster attach` answers it"
         raise _refused(Code.CONFLICT, f"its terminal does not show this question as it was asked; {look}")
     observer.answering(settled)  # first, for its hooks may tell that it goes on before we have looked

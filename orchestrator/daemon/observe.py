@@ -27,6 +27,9 @@ __all__ = ["Observer"]
 
 log = structlog.get_logger()
 
+ON_SCREEN = "screen-"
+"""Begins the name of a request that was only seen on a screen."""
+
 WAITS = (Activity.BLOCKED, Activity.WAITING_INPUT, Activity.NO_SIGNAL)
 
 EVERY_S = 1.0
@@ -184,8 +187,15 @@ class Observer:
             self._show()
 
     def asks_on_screen(self, question: events.ApprovalAsked) -> None:
-        """Note that the agent's terminal shows `question`, unless its hooks have told of it before."""
-        if not self._asked:
+        """Note that the agent's terminal shows `question`, and no other any more.
+
+        What its hooks have told of stays: they know more of it, and when it is over.
+        """
+        if all(request.startswith(ON_SCREEN) for request in self._requests.values()):
+            if len(self._requests) < len(self._asked):
+                return  # told of before this daemon ran: the screen cannot tell which it is
+            self._asked.clear()
+            self._requests.clear()
             self._ask(question, now_ms())
             self._show()
 

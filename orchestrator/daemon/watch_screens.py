@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 
-from orchestrator.daemon.observe import Observer
+from orchestrator.daemon.observe import ON_SCREEN, Observer
 from relay.wire.agents import Activity
 from relay.wire.base import now_ms
 from spawners.errors import SpawnerError
 from spawners.providers import events
-from spawners.providers.manifest import Judgement, Manifest, judge
+from spawners.providers.manifest import Judgement, Manifest, judge, words_of
 from spawners.session import Session
 from spawners.watch import Look, Watches
 
@@ -24,10 +25,12 @@ EVERY_S = 0.5
 QUIET_S = 0.3
 """A screen on which nothing was painted for so long has settled: no program paints in such steps."""
 
-SHARE = 0.02
-"""Of one processor, for looking at all terminals together; where that is not enough, each waits longer."""
+SHARE = 0.01
+"""Of one processor, for looking at all terminals together; where that is not enough, each waits longer. What
+it takes to wait for four hundred of them comes to as much again."""
 
-MAX_TITLE = 200
+NO_LETTERS = re.compile(r"[\W\d_]+")
+"""A spinner that turns and a clock that runs are no progress."""
 
 ASKED_BEFORE = "?"
 """Stands for the menu that an earlier daemon saw: if the terminal shows none now, it was answered there."""
@@ -40,19 +43,21 @@ class Screens:
         self._watches = watches
         self._lively = 0
         self._cost_s = 0.001
+        self._spent_s = 0.0
 
     async def watch(self, session: Session, manifest: Manifest, observer: Observer) -> None:
         """Tell `observer` what the terminal shows, whenever that changes, until its output has ended.
 
-        What is shown once has to be shown a second time, or to have settled, before it is told.
+        What is shown once has to be shown a second time, or to have settled, before it is told; but that
+        the agent works, which nothing is done about.
         """
         seen = _Seen(manifest, observer, menu=ASKED_BEFORE if observer.asking else "")
         offset = -1
         try:
             while True:
-                look, judged = await self._look(session, manifest)
+                look = await self._look(session)
                 settled = not await _grows(session, look.offset)
-                seen.takes(look, judged, settled)
+                self._take(seen, look, settled)
                 if settled:
                     await session.grown(look.offset)
                 elif look.offset == offset:
@@ -62,12 +67,18 @@ class Screens:
         except SpawnerError:
             observer.saw("screen", None, now_ms())  # nobody knows what it shows
 
-    async def _look(self, session: Session, manifest: Manifest) -> tuple[Look, Judgement]:
-        began = time.perf_counter()
+    async def _look(self, session: Session) -> Look:
+        began = time.thread_time()
         look = await self._watches.look(session)
-        judged = judge(manifest, look.screen.title, look.screen.text())
-        self._cost_s += (time.perf_counter() - began - self._cost_s) / 16
-        return look, judged
+        self._spent_s += time.thread_time() - began
+        return look
+
+    def _take(self, seen: _Seen, look: Look, settled: bool) -> None:
+        began = time.thread_time()
+        seen.takes(look, settled)
+        self._spent_s += time.thread_time() - began
+        self._cost_s += (self._spent_s - self._cost_s) / 16
+        self._spent_s = 0.0
 
     async def _rest(self) -> None:
         self._lively += 1
@@ -98,31 +109,33 @@ class _Seen:
     text: int = 0
     menu: str = ""
 
-    def takes(self, look: Look, judged: Judgement, settled: bool) -> None:
+    def takes(self, look: Look, settled: bool) -> None:
         lines = look.screen.text()
-        text = hash("".join(filter(str.isalpha, "".join(lines))))  # a spinner or a clock is no progress
+        judged = judge(self.manifest, look.screen.title, lines)
+        text = hash(NO_LETTERS.sub("", "".join(lines)))
         if text != self.text:
             self.text = text
             self.observer.progressed()
+        activity = Activity(judged.activity)
         if settled and self.manifest.menu is not None:
-            self._asks(self.manifest.menu.shown(lines), look.offset)
-        if judged != self.told and (settled or judged == self.last):
+            self._asks(self.manifest.menu.shown(lines), look.offset, activity)
+        if judged != self.told and (settled or judged == self.last or activity is Activity.BUSY):
             self.told = judged
-            activity = Activity(judged.activity)
             waits = activity in (Activity.BLOCKED, Activity.WAITING_INPUT) or judged.said
             self.observer.saw("screen", activity, now_ms(), judged.reason if waits else "")
         self.last = judged
 
-    def _asks(self, menu: str, offset: int) -> None:
-        if self.menu and not menu:
-            self.observer.asks_nothing()
-        elif menu and menu != self.menu:
+    def _asks(self, menu: str, offset: int, activity: Activity) -> None:
+        if menu and menu != self.menu:
             self.observer.asks_on_screen(_question(menu, offset))
+        elif not menu and activity is Activity.BLOCKED:
+            return  # the same question, perhaps, with another answer chosen
+        elif self.menu and not menu:
+            self.observer.asks_nothing()
         self.menu = menu
 
 
 def _question(menu: str, offset: int) -> events.ApprovalAsked:
-    """The question of a `menu`, where no hook has told more of it."""
-    words = " ".join(line.strip(" │─╭╮╰╯┃━") for line in menu.splitlines())
+    """The question of a `menu`, where no hook has told more of it. Asked again it is another one."""
     name = hashlib.sha256(f"{offset} {menu}".encode()).hexdigest()[:16]
-    return events.ApprovalAsked(f"screen-{name}", "", title=" ".join(words.split())[:MAX_TITLE])
+    return events.ApprovalAsked(f"{ON_SCREEN}{name}", "", title=words_of(menu))

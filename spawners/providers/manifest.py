@@ -20,10 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Activity", "Judgement", "Manifest", "Menu", "Rule", "judge", "load", "parse"]
+__all__ = ["Activity", "Judgement", "Manifest", "Menu", "Rule", "judge", "load", "parse", "words_of"]
 
 VERSION = 1
 MAX_SAID = 200
+FRAME = " │─╭╮╰╯┃━"
 
 
 class Activity(enum.StrEnum):
@@ -91,6 +92,12 @@ class Judgement:
     activity: Activity
     reason: str
     said: str = ""
+
+
+def words_of(menu: str) -> str:
+    """The text of a menu on one line, without its frame; what is too long is cut."""
+    lines = (line.strip(FRAME) for line in menu.splitlines())
+    return " ".join(" ".join(lines).split())[:MAX_SAID]
 
 
 def judge(manifest: Manifest, title: str, lines: Sequence[str]) -> Judgement:

@@ -15,7 +15,7 @@ from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
 from orchestrator.agents.stuck import Thresholds
 from orchestrator.daemon.hooks import Hooks
-from orchestrator.daemon.observe import Observer
+from orchestrator.daemon.observe import ON_SCREEN, Observer
 from orchestrator.store.database import Database
 from relay.wire.agents import Activity, HookReport, ManagedAgent, Mode, Status
 from relay.wire.base import now_ms
@@ -194,3 +194,36 @@ async def test_an_error_on_the_screen_needs_attention_although_it_waits(
 
     observer.saw("screen", Activity.BUSY, now_ms())
     assert agent(registry).attention is None
+
+
+def question(name: str) -> events.ApprovalAsked:
+    return events.ApprovalAsked(f"{ON_SCREEN}{name}", "", title=name)
+
+
+async def test_another_menu_on_the_screen_is_another_question(
+    registry: Registry, observe: Callable[..., Observer]
+) -> None:
+    observer = observe()
+    observer.caught_up()
+
+    observer.asks_on_screen(question("one"))
+    observer.asks_on_screen(question("two"))
+
+    states = {asked.title: asked.state for asked in agent(registry).approvals}
+    assert states == {"one": "withdrawn", "two": "pending"}
+
+
+async def test_what_hooks_have_told_of_is_not_asked_again_by_its_menu(
+    registry: Registry, observe: Callable[..., Observer]
+) -> None:
+    observer = observe()
+    observer.caught_up()
+    observer.heard([ASKED], 0, "hook")
+
+    observer.asks_on_screen(question("menu"))
+
+    assert [asked.tool for asked in agent(registry).approvals] == ["Bash"]
+    later = observe()  # of a new daemon, to which no hook has told anything
+    later.caught_up()
+    later.asks_on_screen(question("menu"))
+    assert [(asked.tool, asked.state) for asked in agent(registry).approvals] == [("Bash", "pending")]
