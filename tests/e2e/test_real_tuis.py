@@ -18,7 +18,7 @@ from relay.wire.agents import ManagedAgent, Mode
 from relay.wire.errors import ApiError
 from relay.wire.terminal import Receipt, ScreenQuery, SendRequest, SendResult
 
-NAMES = ("claude", "codex", "gemini")
+NAMES = ("claude", "codex", "gemini", "qwen")
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in NAMES]
 ASKING = [param for param in CLIS if param.values != ("codex",)]
 """Those that ask before they run a command outside of the folder; codex' sandbox lets it fail."""
@@ -148,7 +148,7 @@ def test_an_approval_is_a_person_s_and_no_message_answers_it(
 ) -> None:
     made = tmp_path / "made"
     agent = start(host, provider, work, prompt=f"NONCE=asked RUN=<<touch {made}>>")
-    shows(host, agent.id, {"claude": "1. Yes", "gemini": "1. Allow once"}[provider])
+    shows(host, agent.id, {"claude": "1. Yes", "gemini": "1. Allow once", "qwen": "1. Yes"}[provider])
 
     assert "asks for an approval" in refusal(host, agent.id)
 
