@@ -24,6 +24,8 @@ def shown(outcome: Outcome) -> dict[str, Any]:
         fields["provider_session_id"] = outcome.session_id
     if outcome.model is not None:
         fields["model"] = outcome.model
+    if outcome.approval_mode is not None:
+        fields["approval_mode"] = outcome.approval_mode
     if outcome.cost_usd is not None:
         fields["cost_usd"] = outcome.cost_usd
     used = outcome.usage

@@ -17,6 +17,7 @@ __all__ = ["Outcome", "Tally", "activity_of"]
 class Outcome:
     """What a CLI's own events say about its run, as far as they were read.
 
+    `approval_mode` is the last one that it was changed to while it ran (None: as it was started).
     `ready` once the CLI has said that it is up. `text` is the last answer. `error` is the CLI's own
     word for a failure: with it the run has failed even if the exit code is 0. `finished` once a turn
     is over and no other has begun; a run that was killed never is. `turns` counts the model's answers,
@@ -25,6 +26,7 @@ class Outcome:
 
     session_id: str | None = None
     model: str | None = None
+    approval_mode: str | None = None
     ready: bool = False
     text: str | None = None
     error: str | None = None
@@ -94,8 +96,8 @@ class Tally:
                 known = replace(known, rate_limited=clip(message), rate_limited_until_ms=resets_at_ms or 0)
             case events.Problem(message):
                 known = replace(known, error=clip(message) or "unknown error")
-            case events.Changed(model, _):
-                known = replace(known, model=model or known.model)
+            case events.Changed(model, mode):
+                known = replace(known, model=model or known.model, approval_mode=mode or known.approval_mode)
             case events.TurnEnded():
                 known = self._ended(known, event)
         self.outcome = known

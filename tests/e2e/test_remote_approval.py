@@ -115,19 +115,28 @@ def test_a_run_says_what_its_agent_asks_and_takes_the_answer_on_a_terminal(a: Mu
 
 
 @pytest.mark.needs("claude")
-def test_claude_asks_and_goes_on_when_another_host_allows_it(
+def test_claude_asks_another_host_goes_on_and_changes_as_it_is_told(
     model: StubModel, home: Path, relay: RelayServer, make_member: Make, tmp_path: Path
 ) -> None:
     host = make_member("b", **model.environment(home))
     muster = muster_at(make_member("a").home, relay, tmp_path)
     agent_id = spawn(
-        muster, "--provider", "claude", "--cwd", str(home), f"NONCE=x RUN=<<touch {tmp_path}/made>>"
+        muster,
+        *("--provider", "claude", "--conversation", "--cwd", str(home)),
+        f"NONCE=x RUN=<<touch {tmp_path}/made>>",
     )
     approval = asked(muster, agent_id)
     assert (approval["tool"], f"touch {tmp_path}/made" in approval["input"]) == ("Bash", True)
 
     assert muster("approve", approval["id"]).code == 0
-
-    ended = host.ended(agent_id)
-    assert (ended.status, ended.approvals[0].state) == ("succeeded", "allowed")
+    until(lambda: host.get(agent_id).activity == "idle", "its turn to end")
     assert (tmp_path / "made").exists()
+
+    refused = muster("set", "-r", agent_id, "--approval", "open")
+    assert (refused.code, "nothing was changed" in refused.err) == (1, True)
+    assert muster("set", "-r", agent_id, "--model", "haiku").code == 0
+    until(lambda: host.get(agent_id).model == "haiku", "claude to confirm it")
+    assert muster("interrupt", "-r", agent_id).text == f"{agent_id} idle\n"
+    host.stop(agent_id)
+    ended = host.get(agent_id)
+    assert (ended.model, ended.approvals[0].state) == ("haiku", "allowed")
