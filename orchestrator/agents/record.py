@@ -60,7 +60,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     `spool_pruned` says that the output was deleted to make room. `approval_timeout_ms` is how long
     what it asks waits for an answer (None: for ever). `model` is the one that was asked for; the agent's
     own is what its CLI calls it. `successor` is what is to follow an ended agent, `restart_limit` how many
-    may in a row; `attempt` and `holds` count those in front of this one.
+    may in a row; `attempt` and `holds` count those in front of this one. `answers` is how many the model had
+    given when a rate limit last held up the conversation.
     """
 
     agent: ManagedAgent
@@ -75,6 +76,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     restart_limit: int = 5
     attempt: int = 0
     holds: int = 0
+    answers: int = 0
 
     @property
     def id(self) -> str:

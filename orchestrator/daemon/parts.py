@@ -28,6 +28,7 @@ from orchestrator.daemon.describe import Describer
 from orchestrator.daemon.dispatch import Dispatcher
 from orchestrator.daemon.expire import expire_approvals
 from orchestrator.daemon.heartbeat import beat
+from orchestrator.daemon.holds import go_on_after_limits
 from orchestrator.daemon.housekeep import forget, housekeep
 from orchestrator.daemon.idle import end_idle, see_halted
 from orchestrator.daemon.limits import Limits
@@ -224,6 +225,7 @@ class Parts:
             "idle": end_idle(registry, self.reach.observations, self._limits),
             "halted": see_halted(registry, self.reach.observations),
             "restart": self._restarts.run(self._spawning),
+            "hold": go_on_after_limits(registry, self.reach.observations),
             "expire": expire_approvals(self.reach),
             "capabilities": self._capabilities.keep_fresh(),
         }

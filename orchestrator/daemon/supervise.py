@@ -263,7 +263,7 @@ class Supervisor:
                     activity_source=None,
                     activity_at=None,
                     approvals=settled(record.agent.approvals, (), {}, now_ms()),
-                    **{"attention": None, **said, **following.shown},
+                    **{"attention": None, "restart_at": None, **said, **following.shown},
                 )
                 break
             except ApiError as error:

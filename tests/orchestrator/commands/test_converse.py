@@ -13,8 +13,10 @@ import speaking
 from muster_processes import until
 from running import Host
 
+from orchestrator.agents.succession import GO_ON
 from relay.wire import endpoints
 from relay.wire.agents import Activity, ManagedAgent, Status, StopRequest
+from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
 from relay.wire.terminal import Receipt, SendRequest, SendResult
 
@@ -128,6 +130,37 @@ def test_a_silent_program_is_told_apart(host: Host, agent: ManagedAgent, ledger:
     assert "begun no turn within 0.3 s" in receipt.evidence
     answered(host, agent, "are you there?")
     assert said(ledger) == ["hello", "are you there?"]
+    finish(host, agent)
+
+
+def test_after_a_rate_limit_it_goes_on_when_that_is_over(host: Host, ledger: Path, tmp_path: Path) -> None:
+    ledger.write_text("")
+    reset = (now_ms() // 1000 + 2) * 1000
+    fields = {"provider": "claude", "conversation": True, "cwd": str(tmp_path), "on_rate_limit": "resume"}
+    agent = host.spawn(prompt=f"limit:{reset}", **fields)
+    until(lambda: host.get(agent.id).restart_at, "the end of the limit to be known")
+    at = host.get(agent.id).restart_at or 0
+    assert reset <= at <= reset + 5000
+
+    answered(host, agent, GO_ON)
+
+    assert now_ms() >= at
+    until(lambda: host.get(agent.id).restart_at is None, "it to be over")
+    assert said(ledger) == [f"limit:{reset}", GO_ON]
+    assert finish(host, agent).status is Status.SUCCEEDED
+
+
+def test_whoever_speaks_to_it_goes_on_in_its_place(host: Host, ledger: Path, tmp_path: Path) -> None:
+    ledger.write_text("")
+    fields = {"provider": "claude", "conversation": True, "cwd": str(tmp_path), "on_rate_limit": "resume"}
+    agent = host.spawn(prompt="limit:0", **fields)
+    until(lambda: host.get(agent.id).restart_at, "the wait to be decided on")
+    assert 295_000 < (host.get(agent.id).restart_at or 0) - now_ms() < 380_000
+
+    send(host, agent, "now then")
+
+    answered(host, agent, "now then")
+    until(lambda: host.get(agent.id).restart_at is None, "the wait to be over")
     finish(host, agent)
 
 
