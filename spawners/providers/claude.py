@@ -5,13 +5,15 @@ Flags as run with 2.1.197.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, Plan, ProviderError
+from spawners.providers.base import Ability, ApprovalMode, Ask, Edit, Opening, Plan, ProviderError
 from spawners.providers.claude_control import CHANNEL, ClaudeDialogue
+from spawners.providers.claude_hooks import hook_events, settings
 from spawners.providers.claude_stream import ClaudeStream
 from spawners.providers.embedded import MODES, first_prompt
 from spawners.providers.events import Event
@@ -26,6 +28,11 @@ APPROVAL = {
     ApprovalMode.GUARDED: ("--permission-mode", "acceptEdits", "--allowedTools", "Bash(git *)"),
     ApprovalMode.OPEN: ("--dangerously-skip-permissions",),
 }
+
+SETTINGS = "claude-settings.json"
+
+KEY_END = 20
+"""As many of its last characters claude remembers of a key that may be used."""
 
 PRINT = ("-p", "--output-format", "stream-json", "--verbose")
 
@@ -54,7 +61,8 @@ VARIABLES = (
 class Claude:
     """Headless the prompt goes in by stdin, so no length, quote or leading dash of it can become a flag.
 
-    In a terminal it is the last argument, behind `--`; folder and key are still the person's to confirm.
+    In a terminal it is the last argument, behind `--`. A folder that its owner has not trusted is still the
+    person's to confirm there.
     """
 
     name = "claude"
@@ -112,9 +120,14 @@ class Claude:
     def _embedded(self, ask: Ask) -> Plan:
         prompt = first_prompt(self.name, ask)
         argv = [required_executable(self.name, ask), *APPROVAL[ask.approval_mode], *_session(ask)]
+        files = {}
+        if ask.hook is not None:
+            files[SETTINGS] = settings(ask.hook)
+            argv += ["--settings", os.path.join(ask.state_dir, SETTINGS)]
         if prompt is not None:
             argv += ["--", _no_command(prompt)]
-        return Plan(argv=tuple(argv), env=defaults(ask, QUIET), session_id=_id(ask))
+        edits, env = tuple(_settled(ask)), defaults(ask, QUIET)
+        return Plan(argv=tuple(argv), env=env, files=files, edits=edits, session_id=_id(ask))
 
     def manifest(self) -> Manifest:
         return load(self.name)
@@ -128,7 +141,30 @@ class Claude:
         return ClaudeDialogue(opening) if opening.channel == CHANNEL else ClaudeStream()
 
     def hook(self, payload: Mapping[str, Any]) -> list[Event]:
-        return []
+        return list(hook_events(payload))
+
+
+def _settled(ask: Ask) -> Iterator[Edit]:
+    """What answers claude's questions at its first start, as its owner would.
+
+    The key is the host's own, so it may be used. Whether the folder is trusted, and with it what is
+    configured in it, only the owner says; else claude asks. A wizard that has run before, and a theme
+    that was chosen, stay.
+    """
+    folder = ask.env.get("CLAUDE_CONFIG_DIR") or ask.env.get("HOME") or ask.env.get("USERPROFILE")
+    if not folder or not os.path.isabs(folder):
+        return
+    path = os.path.join(folder, ".claude.json")
+    yield Edit(path, ("theme",), "dark", only_absent=True)
+    yield Edit(path, ("hasCompletedOnboarding",), True)
+    key = ask.env.get("ANTHROPIC_API_KEY")
+    if key:
+        yield Edit(path, ("customApiKeyResponses", "approved"), key[-KEY_END:], append=True)
+    if ask.approval_mode is ApprovalMode.OPEN:
+        yield Edit(path, ("bypassPermissionsModeAccepted",), True)
+    if ask.trusted:
+        yield Edit(path, ("projects", ask.cwd, "hasTrustDialogAccepted"), True)
+        yield Edit(path, ("projects", ask.cwd, "hasCompletedProjectOnboarding"), True, only_absent=True)
 
 
 def _session(ask: Ask) -> list[str]:

@@ -17,7 +17,7 @@ from spawners.providers.jsonlines import Event as Line
 from spawners.providers.jsonlines import inner, objects, text_of
 from spawners.providers.text import canonical, clip
 
-__all__ = ["CHANNEL", "ClaudeDialogue"]
+__all__ = ["CHANNEL", "ClaudeDialogue", "title"]
 
 CHANNEL = "control"
 
@@ -163,7 +163,7 @@ class ClaudeDialogue(ClaudeStream):
             self._respond(request_id, {"behavior": "deny", "message": "nobody is there to approve this"})
             return
         self._asked[request_id] = _Asked(tool, given)
-        yield events.ApprovalAsked(request_id, tool, canonical(given), _title(tool, given))
+        yield events.ApprovalAsked(request_id, tool, canonical(given), title(tool, given))
 
 
 def _answer(asked: _Asked, decision: Decision) -> dict[str, Any]:
@@ -190,7 +190,8 @@ def _input(text: str) -> Mapping[str, Any]:
     return changed
 
 
-def _title(tool: str, given: Line) -> str:
+def title(tool: str, given: Line) -> str:
+    """One line that tells people what `tool` would do with the input `given`."""
     if tool == QUESTION:
         asked = objects(given, "questions")
         said = " ".join(f"{text_of(one, 'question')} ({_labels(one)})" for one in asked)

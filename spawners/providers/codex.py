@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from spawners.launch import Stdin
+from spawners.providers import events
 from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Opening, Plan, ProviderError
 from spawners.providers.codex_server import CHANNEL, CodexDialogue
 from spawners.providers.codex_stream import CodexStream
 from spawners.providers.embedded import MODES, first_prompt
 from spawners.providers.events import Event
 from spawners.providers.headless import prompt_bytes, required_executable, value
+from spawners.providers.jsonlines import text_of
 from spawners.providers.manifest import Manifest, load
 
 __all__ = ["PROVIDER", "Codex", "CodexStream"]
@@ -34,6 +37,9 @@ ASKING = {
 QUIET = ("-c", "analytics.enabled=false", "-c", "check_for_update_on_startup=false")
 """Analytics cost five seconds at the end of every offline run (measured: 5.3 s against 0.25 s)."""
 
+TITLE_PROMPT = "Generate a concise, single-line task title"
+"""How the terminal interface begins to ask, in a thread of its own, what to call the first task."""
+
 VARIABLES = (
     *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORGANIZATION", "OPENAI_PROJECT", "AZURE_OPENAI_API_KEY"),
     *("CODEX_API_KEY", "CODEX_HOME", "CODEX_CA_CERTIFICATE"),
@@ -46,6 +52,10 @@ class Codex:
     `--skip-git-repo-check` is always given to `exec`: codex would else refuse to start outside a git
     repository, and the folder has been chosen by whoever spawns and allowed by the host. It does
     not trust the folder: codex still ignores the folder's own configuration.
+
+    In a terminal trust and `notify` are given for that run alone; a `notify` of the user's own is not called
+    then. Of codex' hooks none are used: they run only once a person has reviewed them, and the flag that
+    says otherwise would let every other hook run too.
 
     `--no-daemon` in a terminal: codex would else start a server of its own that outlives it, and with
     it the session's environment.
@@ -96,6 +106,10 @@ class Codex:
     def _embedded(self, ask: Ask, prompt: str | None) -> Plan:
         argv = [required_executable(self.name, ask), "--no-daemon"]
         argv += [*APPROVAL[ask.approval_mode], *ASKING[ask.approval_mode], *QUIET]
+        if ask.trusted:
+            argv += ["-c", f'projects={{{_toml(ask.cwd)}={{trust_level="trusted"}}}}']
+        if ask.hook is not None:
+            argv += ["-c", f"notify=[{', '.join(map(_toml, ask.hook))}]"]
         if ask.model is not None:
             argv += ["-m", value("model", ask.model)]
         if ask.resume is not None:
@@ -116,7 +130,21 @@ class Codex:
         return CodexDialogue(opening) if opening.channel == CHANNEL else CodexStream()
 
     def hook(self, payload: Mapping[str, Any]) -> list[Event]:
-        return []
+        """What its `notify` says: a turn has ended, be it a turn in which it made up a title."""
+        asked = payload.get("input-messages")
+        first = asked[0] if isinstance(asked, list) and asked else ""
+        if payload.get("type") != "agent-turn-complete" or str(first).startswith(TITLE_PROMPT):
+            return []
+        text = text_of(payload, "last-assistant-message")
+        return [
+            events.SessionStarted(text_of(payload, "thread-id")),
+            events.TurnEnded(status="completed", text=text),
+        ]
+
+
+def _toml(text: str) -> str:
+    """`text` as a basic string of TOML, which is one of JSON without escaped surrogates."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 PROVIDER = Codex()

@@ -13,6 +13,7 @@ from spawners.providers import events
 from spawners.providers.base import ApprovalMode, Decision, Opening, ProviderError
 from spawners.providers.claude_control import CHANNEL, ClaudeDialogue
 from spawners.providers.events import Usage
+from spawners.providers.registry import BUILTIN
 
 
 def message(number: str, *content: dict[str, Any], parent: str | None = None, **usage: int) -> dict[str, Any]:
@@ -220,3 +221,55 @@ def test_nothing_is_sent_or_interrupted_where_it_cannot_be() -> None:
         kept.send(" ")
     kept.finish()
     assert kept.finished
+
+
+def hooked(*payloads: dict[str, Any]) -> list[events.Event]:
+    claude = BUILTIN.get("claude")
+    return [event for payload in payloads for event in claude.hook(payload)]
+
+
+BASH = {"tool_name": "Bash", "tool_input": {"command": "ls"}}
+
+
+def test_a_permission_that_its_hooks_ask_for_is_settled_by_the_same_tool() -> None:
+    before, asking, after = hooked(
+        {"hook_event_name": "PreToolUse", "tool_use_id": "t1", **BASH},
+        {"hook_event_name": "PermissionRequest", **BASH},
+        {"hook_event_name": "PostToolUse", "tool_use_id": "t1", **BASH},
+    )[:3]
+
+    assert before == events.ToolStarted("t1", "Bash", '{"command":"ls"}')
+    assert isinstance(asking, events.ApprovalAsked)
+    assert asking.title == "Bash: ls"
+    assert after == events.ApprovalSettled(asking.id)
+
+
+def test_its_hooks_tell_of_a_turn_s_begin_and_its_end_good_or_bad() -> None:
+    ran = outcome(
+        hooked(
+            {"hook_event_name": "SessionStart", "session_id": "s-1", "model": "opus"},
+            {"hook_event_name": "UserPromptSubmit", "session_id": "s-1", "prompt": "go"},
+            {"hook_event_name": "Stop", "last_assistant_message": "PONG"},
+        )
+    )
+    assert (ran.session_id, ran.text, ran.finished, ran.turns) == ("s-1", "PONG", True, 1)
+
+    bad = {
+        "hook_event_name": "StopFailure",
+        "error": "rate_limit",
+        "last_assistant_message": "API Error: 429",
+    }
+    assert outcome(hooked(bad)).error == "API Error: 429"
+    assert outcome(hooked(bad | {"last_assistant_message": None})).error == "rate_limit"
+
+
+@pytest.mark.parametrize("name", ["claude", "codex"])
+def test_a_hook_s_message_of_any_shape_raises_nothing(name: str) -> None:
+    keys = ("tool_name", "tool_input", "tool_use_id", "session_id", "last_assistant_message", "error")
+    for kind in ("PermissionRequest", "PostToolUse", "Stop", "StopFailure", "Elicitation", 7, None):
+        for value in (None, 1, [], {}, [1], "x" * 10, True):
+            payload = dict.fromkeys(keys, value) | {"hook_event_name": kind}
+            BUILTIN.get(name).hook(payload)
+            BUILTIN.get(name).hook(
+                {"type": "agent-turn-complete", "input-messages": value, "thread-id": value}
+            )

@@ -12,6 +12,7 @@ from spawners.providers import events
 from spawners.providers.base import ApprovalMode, Decision, Opening, ProviderError
 from spawners.providers.codex_server import CHANNEL, CodexDialogue
 from spawners.providers.events import Usage
+from spawners.providers.registry import BUILTIN
 
 THREAD = {"threadId": "th"}
 YES, NO = {"decision": "accept"}, {"decision": "decline"}
@@ -251,3 +252,15 @@ def test_exec_tells_of_tools_tokens_and_what_holds_it_up() -> None:
     ran = outcome(several)
     assert (ran.tool_calls, ran.error, ran.finished) == (2, None, True)
     assert ran.usage == Usage(input_tokens=9, output_tokens=2, cached_input_tokens=4, reasoning_tokens=0)
+
+
+def test_its_notify_tells_of_the_end_of_a_turn_but_not_of_one_that_finds_a_title() -> None:
+    payload = {"type": "agent-turn-complete", "thread-id": "th", "last-assistant-message": "PONG"}
+    title = "Generate a concise, single-line task title of at most 36 characters"
+
+    assert BUILTIN.get("codex").hook(payload | {"input-messages": ["go"]}) == [
+        events.SessionStarted("th"),
+        events.TurnEnded(status="completed", text="PONG"),
+    ]
+    assert BUILTIN.get("codex").hook(payload | {"input-messages": [title]}) == []
+    assert BUILTIN.get("codex").hook(payload | {"type": "other"}) == []

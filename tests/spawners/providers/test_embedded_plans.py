@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -208,3 +211,49 @@ def test_a_command_in_a_terminal_is_its_argv() -> None:
 
 def test_every_provider_has_both_modes() -> None:
     assert {provider.modes for provider in BUILTIN} == {("headless", "embedded")}
+
+
+def test_claude_s_hooks_are_in_a_file_of_the_agent_s_own() -> None:
+    claude = BUILTIN.get("claude")
+    hook = ("/opt/my python", "-I", "it's.py")
+
+    plan = claude.plan(ask_of(claude, prompt="do it", hook=hook))
+
+    assert plan.argv[-4:] == ("--settings", "/state/claude-settings.json", "--", "do it")
+    hooks = json.loads(plan.files["claude-settings.json"])["hooks"]
+    for name in ("UserPromptSubmit", "PermissionRequest", "Stop"):
+        ((command,),) = [entry["hooks"] for entry in hooks[name]]
+        assert shlex.split(command["command"]) == list(hook)
+
+
+def test_claude_s_first_questions_are_answered_and_trust_only_by_the_owner() -> None:
+    claude = BUILTIN.get("claude")
+    env = {"HOME": "/home/ann", "ANTHROPIC_API_KEY": "sk-ant-" + "x" * 80 + "the-last-20-characte"}
+
+    def edits(**change: object) -> dict[tuple[str, ...], object]:
+        plan = claude.plan(ask_of(claude, **({"env": env} | change)))
+        assert all(edit.path == "/home/ann/.claude.json" for edit in plan.edits)
+        return {edit.keys: edit.value for edit in plan.edits}
+
+    trust = ("projects", "/repo", "hasTrustDialogAccepted")
+    assert trust not in edits()
+    assert edits(trusted=True)[trust] is True
+    assert ("bypassPermissionsModeAccepted",) not in edits()
+    assert edits(approval_mode=ApprovalMode.OPEN)[("bypassPermissionsModeAccepted",)] is True
+    assert edits()[("customApiKeyResponses", "approved")] == "the-last-20-characte"
+    assert ("customApiKeyResponses", "approved") not in edits(env={"HOME": "/home/ann"})
+    elsewhere = claude.plan(ask_of(claude, env=env | {"CLAUDE_CONFIG_DIR": "/conf"})).edits
+    assert {edit.path for edit in elsewhere} == {"/conf/.claude.json"}
+
+
+def test_codex_is_told_of_trust_and_whom_to_notify_for_this_run_alone() -> None:
+    codex = BUILTIN.get("codex")
+    plain = codex.plan(ask_of(codex))
+
+    plan = codex.plan(ask_of(codex, cwd='/a.b/"c" d', trusted=True, hook=("/opt/py", "a b")))
+
+    added = plan.argv[len(plain.argv) :]
+    assert (added[0], added[2]) == ("-c", "-c")
+    assert tomllib.loads(added[1]) == {"projects": {'/a.b/"c" d': {"trust_level": "trusted"}}}
+    assert tomllib.loads(added[3]) == {"notify": ["/opt/py", "a b"]}
+    assert plan.edits == ()
