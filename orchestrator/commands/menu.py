@@ -26,6 +26,9 @@ __all__ = ["about", "press"]
 VERIFY_S = 5.0
 """A program paints over its menu within a few frames of the key; slower than this, something is wrong."""
 
+PAINT_S = 3.0
+"""A hook tells of a question before the program paints it."""
+
 PIECE = 24
 """Characters of a tool's argument that are looked for in the menu: few enough to stand on one line."""
 
@@ -59,7 +62,7 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
     typist = reach.typist(settled.agent_id)
     if (await observation.session.terminal()).typing:
         raise _refused(Code.BUSY, "a person types into its terminal")
-    shown = menu.shown((await typist.still()).lines)
+    shown = await _painted(typist, menu)
     if not observer.asks(settled.id):
         raise taken(asked.now(reach.registry, settled))
     if (
@@ -87,6 +90,17 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
         )
     observer.answering(msgspec.structs.replace(settled, evidence=evidence))
     observer.answered(settled.id)
+
+
+async def _painted(typist: Typist, menu: Menu) -> str:
+    """Return the question that its terminal shows, or will in a moment; empty if it does not."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PAINT_S
+    now = await typist.still()
+    while not (shown := menu.shown(now.lines)) and loop.time() < deadline:
+        await typist.see(now)
+        now = await typist.still()
+    return shown
 
 
 async def _gone(typist: Typist, menu: Menu, shown: str, observation: Observation, settled: Approval) -> str:
