@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["upsert"]
@@ -30,11 +30,18 @@ async def upsert(
 def _statement(dialect: str, table: Table, kept: tuple[str, ...]) -> Executable:
     """Built once for each use: building it costs as much as running it."""
     keys = [column.name for column in table.primary_key]
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = _insert(dialect)(table)
     changed = {
         column.name: statement.excluded[column.name]
         for column in table.columns
         if column.name not in keys and column.name not in kept
     }
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _insert(dialect: str) -> Any:
+    if dialect != "postgresql":
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - 20 ms that SQLite does not need
+
+    return insert
