@@ -40,8 +40,8 @@ def command(ctx: typer.Context, options: Options) -> None:
     """
     if not options.words or not options.words[0].strip():
         raise typer.BadParameter("which agent? Give an id, the start of one, or a label", param_hint="ID")
-    if ctx.obj is not None or options.place or options.worktree:
-        raise CliError("resume takes a prompt, and no command, --place or --worktree", Exit.USAGE)
+    if options.place:
+        raise CliError("it goes on at its own host, so there is no --place", Exit.USAGE)
     spawn.check_wait(options)
     with connect(relay=options.relay_wide or options.host is not None) as server:
         former = server.call(GET_AGENT, path={"id": options.words[0]})

@@ -104,8 +104,10 @@ def _restarts(agent: ManagedAgent) -> str:
         words.append(f"after {agent.restarts} before it")
     if agent.resumed_from:
         words.append(f"goes on with what {agent.resumed_from} began")
-    if agent.restart_at or agent.restarted_as:
-        words.append(agent.reason or f"followed by {agent.restarted_as}")
+    if agent.restarted_as:
+        words.append(f"followed by {agent.restarted_as}")
+    elif agent.ended and agent.reason:
+        words.append(agent.reason)
     return ", ".join(words)
 
 

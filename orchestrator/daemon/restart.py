@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
@@ -93,7 +94,9 @@ class Restarts:
                     await self._start(record, record.successor, spawning)
                 except Exception:
                     log.exception("agent.not_restarted", agent=record.id, again_s=AGAIN_MS / 1000)
-                    self._later(record.id)
+                    await asyncio.sleep(1.0)  # in case that not even the delay can be written down
+                    with contextlib.suppress(ApiError):
+                        self._later(record.id)
         times = [record.successor.at for record in self._registry if record.successor is not None]
         return max(0.0, min(times, default=now_ms() + LOOK_S * 1000) - now_ms())
 
