@@ -108,7 +108,8 @@ class Qwen:
         argv = [required_executable(self.name, ask), *SPEAKS[channel]]
         argv += ["--approval-mode", APPROVAL[ask.approval_mode]]
         argv += [] if ask.model is None else ["-m", value("model", ask.model)]
-        argv += [] if ask.max_turns is None else ["--max-session-turns", str(ask.max_turns)]
+        if ask.max_turns is not None and channel == "stream":  # over ACP it takes no notice of it
+            argv += ["--max-session-turns", str(ask.max_turns)]
         wanted = {"QWEN_CODE_SYSTEM_DEFAULTS_PATH": os.path.join(ask.state_dir, DEFAULTS_FILE)}
         files = {DEFAULTS_FILE: _settings(ask)}
         plan = partial(Plan, env=ENVIRONMENT | defaults(ask, wanted), files=files)

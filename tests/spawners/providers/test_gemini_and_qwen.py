@@ -102,6 +102,11 @@ def test_qwen_is_quiet_and_told_how_to_log_in_and_whom_to_tell_only_where_it_mus
     assert hooked["privacy"] == {"usageStatisticsEnabled": False}
 
 
+def test_qwen_is_told_of_a_limit_of_turns_where_it_keeps_it() -> None:
+    assert plan("qwen", max_turns=3).argv[-2:] == ("--max-session-turns", "3")
+    assert "--max-session-turns" not in plan("qwen", max_turns=3, conversation=True).argv
+
+
 def test_an_answer_of_qwen_s_model_that_quotes_an_api_error_is_an_answer() -> None:
     said = json.loads(json.dumps(QWEN_FAILED))
     said["message"]["usage"]["output_tokens"] = 9
