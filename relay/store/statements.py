@@ -30,13 +30,14 @@ async def upsert(
 def _statement(dialect: str, table: Table, kept: tuple[str, ...]) -> Executable:
     """Built once for each use: building it costs as much as running it."""
     keys = [column.name for column in table.primary_key]
-    statement = _insert(dialect)(table)
+    statement: Any = _insert(dialect)(table)
     changed = {
         column.name: statement.excluded[column.name]
         for column in table.columns
         if column.name not in keys and column.name not in kept
     }
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    found: Executable = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return found
 
 
 def _insert(dialect: str) -> Any:

@@ -96,6 +96,11 @@ class Process:
         assert self.process is not None
         return self.process.wait(timeout_s)
 
+    def revive(self) -> None:
+        """Start it again if it has been ended."""
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+
     def end(self) -> int:
         """Ask it to end, and return its exit code."""
         assert self.process is not None
@@ -170,16 +175,19 @@ class Host(Process, Caller):
         finally:
             client.close()
 
+    def stop_agents(self) -> None:
+        """End every agent that lives."""
+        for agent_id in self.agents("live"):
+            self.stop(agent_id, kill=True)
+
     def end_agents(self) -> None:
         """Leave nothing behind, whatever state the test has left the daemon in."""
         if self.process is None:
             return
-        if self.process.poll() is None and self.answers():
-            with contextlib.suppress(Exception):
-                for agent_id in self.agents("live"):
-                    self.stop(agent_id, kill=True)
-            self.end()
-        elif self.process.poll() is None:
+        if self.process.poll() is None:
+            if self.answers():
+                with contextlib.suppress(Exception):
+                    self.stop_agents()
             self.kill()
         sweep(self.directory)
 
