@@ -148,6 +148,18 @@ def test_a_prompt_that_is_no_text_is_refused(muster: Muster, daemon: FakeServer)
     assert "UTF-8" in said.err
 
 
+def test_limits_of_a_run_are_asked_for(muster: Muster, daemon: FakeServer) -> None:
+    daemon.on(SPAWN, SpawnResponse(agent=an_agent()))
+
+    said = muster(
+        "spawn", "-p", "claude", "--max-turns", "20", "--max-cost", "1.5", "--idle-timeout", "10m", "go"
+    )
+
+    assert said.code == 0, said.err
+    asked = request(daemon)
+    assert (asked.max_turns, asked.max_cost_usd, asked.idle_timeout_ms) == (20, 1.5, 600_000)
+
+
 def test_every_spawn_has_a_key_and_a_given_one_is_used(muster: Muster, daemon: FakeServer) -> None:
     daemon.on(SPAWN, SpawnResponse(agent=an_agent()))
 

@@ -7,7 +7,7 @@ import re
 from local_api import NOW, FakeServer, an_agent
 from muster_command import Muster
 
-from relay.wire.agents import Cause, CauseKind, ExitFacts, Presence, Status
+from relay.wire.agents import Activity, Cause, CauseKind, ExitFacts, Presence, Status, Usage
 from relay.wire.base import now_ms
 from relay.wire.endpoints import GET_AGENT, GET_HOST, LIST_AGENTS, LIST_HOSTS
 from relay.wire.errors import ApiError, Code
@@ -145,6 +145,43 @@ def test_show_says_all_that_is_known(muster: Muster, daemon: FakeServer) -> None
         "  last [2J",
         "  words",
     ]
+
+
+def test_show_says_what_a_run_has_taken_and_may_take(muster: Muster, daemon: FakeServer) -> None:
+    usage = Usage(
+        input_tokens=12_345,
+        cached_input_tokens=10_000,
+        output_tokens=678,
+        context_used=186_000,
+        context_window=200_000,
+    )
+    agent = an_agent(
+        Status.RUNNING,
+        activity=Activity.BLOCKED,
+        activity_source="stream",
+        attention="rate limited: slow down",
+        error="API Error",
+        turns=2,
+        tool_calls=1,
+        usage=usage,
+        cost_usd=0.01234,
+        max_turns=20,
+        max_cost_usd=1.5,
+        idle_timeout_ms=600_000,
+    )
+    daemon.on(GET_AGENT, agent)
+
+    said = " ".join(muster("show", "l").text.split())
+
+    for words in (
+        "limits 20 answers of the model, 1.5 USD, 10m00s without a sign of work",
+        "activity blocked (from stream)",
+        "attention rate limited: slow down",
+        "error API Error",
+        "used 2 answers of the model, 1 tool call, 12,345 tokens in (10,000 cached), 678 tokens out, "
+        "context 93% full, 0.0123 USD",
+    ):
+        assert words in said
 
 
 def host(name: str, status: HostStatus, **facts: object) -> Orchestrator:
