@@ -13,7 +13,7 @@ from stub_fixtures import StubModel
 from talking import Talk, run, started
 
 from spawners.providers import events
-from spawners.providers.base import Ask
+from spawners.providers.base import ApprovalMode, Ask
 
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("gemini", "qwen")]
 
@@ -108,3 +108,12 @@ async def test_a_session_that_is_loaded_is_known_to_the_model_and_tells_nothing_
     assert [event.text for event in talk.heard if isinstance(event, events.Said)] == ["PONG two"]
     heard = [user for _ in range(2) for user in model.request()["users"]]
     assert any("NONCE=one" in user for user in heard)
+
+
+@pytest.mark.parametrize("provider", [pytest.param("gemini", marks=pytest.mark.needs("gemini"))])
+async def test_read_only_cannot_be_left_by_approving_one_s_own_plan(provider: str, ask: Ask) -> None:
+    prompt = 'NONCE=one TOOL=<<exit_plan_mode {"plan_filename": "plan.md"}>>'
+    ran = await run(replace(ask, prompt=prompt, approval_mode=ApprovalMode.READ_ONLY), provider)
+
+    assert ran.outcome.tool_calls == 1
+    assert "not found" in (ran.outcome.text or "")
