@@ -118,8 +118,10 @@ class Acp:
         self._ending = True
 
     def end(self) -> list[Event]:
-        """A turn that the CLI has not ended itself has no end."""
-        return []
+        """A turn that the CLI has not ended itself has no end; without a session nothing has begun."""
+        if self._session.open or self._session.broken is not None:
+            return []
+        return [events.Problem("it ended before its session was open")]
 
     def _prompt(self) -> None:
         """Say the next message, once nothing has to be settled before it."""

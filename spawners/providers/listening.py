@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spawners.providers.base import ApprovalMode, Decision, ProviderError
-from spawners.providers.events import Event
+from spawners.providers.events import Event, Problem
 from spawners.providers.jsonlines import Event as Line
 from spawners.providers.jsonlines import JsonLines
 
@@ -49,9 +49,16 @@ class Listening(Silent):
 
     def __init__(self) -> None:
         self._lines = JsonLines()
+        self._heard = False
 
     def feed(self, data: bytes) -> list[Event]:
-        return [event for line in self._lines.feed(data) for event in self.take(line)]
+        news = [event for line in self._lines.feed(data) for event in self.take(line)]
+        self._heard = self._heard or bool(news)
+        return news
+
+    def end(self) -> list[Event]:
+        """A CLI that has said none of it has not done what it was started for, whatever its exit code is."""
+        return [] if self._heard else [Problem("it ended without a word of its event stream")]
 
     def take(self, line: Line) -> Iterable[Event]:
         """What one line says. Never raises."""

@@ -42,6 +42,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     (folder / "sessions").mkdir()
     define(folder / "home")
     define(folder / "home", "plain", PLAIN)
+    keyless = SCRIPTED.replace("marks =", 'unset = ["SCRIPTED_KEY"]\nmarks =')
+    define(folder / "home", "keyless", keyless)
     define(folder / "home", "broken", "version = 1")
     found = Host(
         folder / "home",
@@ -104,6 +106,12 @@ def test_an_error_fails_the_run_whatever_its_exit_code(host: Host, tmp_path: Pat
         assert (agent.status, agent.error, agent.result) == (Status.FAILED, "429 slow down", None)
         assert agent.cause is not None
         assert agent.cause.exit_code == 0
+
+
+def test_a_run_that_says_nothing_of_its_stream_has_not_succeeded(host: Host, tmp_path: Path) -> None:
+    """As that of a CLI that asks for a login and exits with 0."""
+    agent = host.ended(spawn(host, tmp_path, "hello", provider="keyless", ask=False).id)
+    assert (agent.status, agent.error) == (Status.FAILED, "it ended without a word of its event stream")
 
 
 def test_each_mode_is_held(host: Host, tmp_path: Path) -> None:
