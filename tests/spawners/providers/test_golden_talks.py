@@ -40,3 +40,9 @@ def test_a_recorded_talk_is_understood_in_pieces_of_any_size(talk: Path, size: i
 
 def opening(fields: dict[str, Any]) -> Opening:
     return Opening(**{**fields, "approval_mode": ApprovalMode(fields["approval_mode"])})
+
+
+def test_there_are_talks_of_every_version_that_is_said_to_be_proven() -> None:
+    proven = {f"{provider.name}-{provider.proven}" for provider in BUILTIN if provider.proven}
+
+    assert {talk.parent.name for talk in TALKS} == proven

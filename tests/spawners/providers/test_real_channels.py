@@ -13,7 +13,7 @@ from stub_fixtures import StubModel
 from talking import Talk, started
 
 from spawners.providers import events
-from spawners.providers.base import Ask
+from spawners.providers.base import ApprovalMode, Ask
 
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex")]
 
@@ -25,6 +25,9 @@ ASKS = {
     '"justification": "it has to be made"}>>',
 }
 """What each CLI asks an approval for in `guarded`: it would make the file `made`."""
+
+DOES = ASKS | {"codex": "RUN=<<touch made>>"}
+"""The same without a word of asking, where nobody can be asked: codex then refuses what is asked for."""
 
 
 async def asked(talk: Talk, **decision: object) -> events.ApprovalAsked:
@@ -142,3 +145,46 @@ async def test_a_conversation_goes_on_with_another_model(provider: str, ask: Ask
     assert ran.outcome.text == "PONG two"
     seen = [model.request()["model"] for _ in range(2)]
     assert seen[1] == "another-model" != seen[0]
+
+
+SANDBOX = {"IS_SANDBOX": "1"}
+"""Without that claude, run by root, refuses to be `open`."""
+
+
+@pytest.mark.parametrize(("mode", "made"), [("read-only", []), ("open", [MADE])])
+@pytest.mark.parametrize("provider", CLIS)
+async def test_only_guarded_asks_read_only_never_does_it_and_open_always(
+    provider: str, mode: str, made: list[str], ask: Ask
+) -> None:
+    fields = {"conversation": True, "asks": True, "approval_mode": ApprovalMode(mode)}
+    asks = replace(ask, env={**ask.env, **SANDBOX}, prompt=f"NONCE=x {DOES[provider]}", **fields)
+    async with started(asks, provider) as talk:
+        await talk.until(events.TurnEnded)
+        talk.tell("finish")
+        ran = await talk.end()
+
+    assert ran.outcome.error is None
+    assert not any(isinstance(event, events.ApprovalAsked) for event in talk.heard)
+    assert os.listdir(ask.cwd) == made
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_a_conversation_that_is_open_can_be_guarded_and_open_again(provider: str, ask: Ask) -> None:
+    fields = {"conversation": True, "asks": True, "approval_mode": ApprovalMode.OPEN}
+    asks = replace(ask, env={**ask.env, **SANDBOX}, prompt="NONCE=x", **fields)
+    async with started(asks, provider, golden="modes") as talk:
+        await talk.until(events.TurnEnded)
+        talk.tell("change", mode="guarded")
+        talk.tell("send", text=f"NONCE=y {ASKS[provider]}")
+        assert (await talk.until(events.Changed)).approval_mode == "guarded"
+        await asked(talk, allow=False)
+        await talk.until(events.TurnEnded)
+        assert os.listdir(ask.cwd) == []
+        talk.tell("change", mode="open")
+        talk.tell("send", text=f"NONCE=z {DOES[provider]}")
+        assert (await talk.until(events.Changed)).approval_mode == "open"
+        talk.tell("finish")
+        ran = await talk.end()
+
+    assert (ran.code, ran.outcome.error) == (0, None)
+    assert os.listdir(ask.cwd) == [MADE]
