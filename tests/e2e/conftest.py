@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from running_fixtures import host, make_host, make_member, relay
+from running_fixtures import (
+    host,
+    lasting_host,
+    lasting_team,
+    make_host,
+    make_member,
+    relay,
+    shared_host,
+    team,
+)
 from stub_fixtures import home, lonely, model
 
-__all__ = ["home", "host", "lonely", "make_host", "make_member", "model", "relay"]
+__all__ = [
+    "home",
+    "host",
+    "lasting_host",
+    "lasting_team",
+    "lonely",
+    "make_host",
+    "make_member",
+    "model",
+    "relay",
+    "shared_host",
+    "team",
+]

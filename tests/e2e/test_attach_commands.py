@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from muster_command import MUSTER, Muster
 from running import Host, RelayServer, environment
+from running_fixtures import Team
 from tmux import Pane, Tmux, a_tmux
 
 from relay.wire.agents import Mode, Status
@@ -17,6 +18,12 @@ from relay.wire.agents import Mode, Status
 pytestmark = pytest.mark.needs("tmux")
 SHELL = ("env", "PS1=ready> ", "bash", "--norc", "--noediting")
 SIZE = {"rows": 24, "columns": 80}
+
+
+@pytest.fixture
+def host(shared_host: Host) -> Host:
+    """One for all tests here."""
+    return shared_host
 
 
 @pytest.fixture
@@ -93,8 +100,10 @@ def test_run_without_a_terminal_follows_as_text(host: Host) -> None:
 
 
 def test_without_a_daemon_it_is_found_by_label_and_by_the_start_of_its_id(
-    host: Host, muster_in: Callable[..., Pane]
+    make_host: Callable[..., Host], muster_in: Callable[..., Pane]
 ) -> None:
+    host = make_host()
+    host.start()
     agent_id = embedded(host, label="work")
     host.kill()
 
@@ -132,8 +141,13 @@ def test_read_only_without_a_terminal_prints(host: Host) -> None:
 
 
 @pytest.fixture
-def far(make_member: Callable[[str], Host]) -> Host:
-    return make_member("far")
+def relay(team: Team) -> RelayServer:
+    return team.relay
+
+
+@pytest.fixture
+def far(team: Team) -> Host:
+    return team.hosts["b"]
 
 
 @pytest.fixture
@@ -152,7 +166,7 @@ def viewer(relay: RelayServer, tmp_path: Path, muster_in: Callable[..., Pane]) -
 def test_over_the_relay_it_survives_the_death_of_daemon_and_relay(
     relay: RelayServer, far: Host, viewer: Callable[..., Pane]
 ) -> None:
-    agent_id = embedded(relay, orchestrator_id="far")
+    agent_id = embedded(relay, orchestrator_id="b")
     pane = viewer(agent_id)
     pane.sees("ready>")
     pane.type("echo before $((20 + 22))\r")
@@ -170,7 +184,7 @@ def test_over_the_relay_it_survives_the_death_of_daemon_and_relay(
     relay.kill()
     pane.sees("reconnecting")
     relay.start()
-    relay.wait_for_host("far")
+    relay.wait_for_host("b")
     pane.until(lambda: "reconnecting" not in pane.text())
     pane.type("exit 8\r")
 
@@ -178,7 +192,7 @@ def test_over_the_relay_it_survives_the_death_of_daemon_and_relay(
 
 
 def test_during_an_outage_one_can_leave(relay: RelayServer, far: Host, viewer: Callable[..., Pane]) -> None:
-    pane = viewer(embedded(relay, orchestrator_id="far"))
+    pane = viewer(embedded(relay, orchestrator_id="b"))
     pane.sees("ready>")
     far.kill()
     pane.sees("reconnecting")
@@ -191,7 +205,7 @@ def test_during_an_outage_one_can_leave(relay: RelayServer, far: Host, viewer: C
 def test_an_agent_that_ends_during_an_outage_has_its_verdict(
     relay: RelayServer, far: Host, viewer: Callable[..., Pane]
 ) -> None:
-    pane = viewer(embedded(relay, orchestrator_id="far"))
+    pane = viewer(embedded(relay, orchestrator_id="b"))
     pane.sees("ready>")
     pane.type("sleep 1; exit 11\r")
     pane.sees("exit 11")
@@ -205,7 +219,7 @@ def test_an_agent_that_ends_during_an_outage_has_its_verdict(
 def test_what_cannot_be_attached_to_says_why(
     relay: RelayServer, far: Host, viewer: Callable[..., Pane]
 ) -> None:
-    headless = relay.spawn("sleep", "60", orchestrator_id="far").id
+    headless = relay.spawn("sleep", "60", orchestrator_id="b").id
 
     pane = viewer(headless)
     assert pane.ends() == 2

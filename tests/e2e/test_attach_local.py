@@ -26,6 +26,12 @@ pytestmark = pytest.mark.needs("tmux")
 
 
 @pytest.fixture
+def host(shared_host: Host) -> Host:
+    """One for all tests here."""
+    return shared_host
+
+
+@pytest.fixture
 def tmux() -> Iterator[Tmux]:
     folder = Path(tempfile.mkdtemp(prefix="muster-tmux-"))
     with a_tmux(folder) as server:

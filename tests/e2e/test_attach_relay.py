@@ -15,6 +15,7 @@ import pytest
 from keeper_peer import keeper_of
 from muster_processes import until
 from running import Host, RelayServer
+from running_fixtures import Team
 
 from relay.wire import endpoints
 from relay.wire.agents import CauseKind, Mode, Status
@@ -142,8 +143,13 @@ async def again(server: RelayServer, agent_id: str) -> Viewer:
 
 
 @pytest.fixture
-def member(make_member: Callable[[str], Host]) -> Host:
-    return make_member("far")
+def relay(team: Team) -> RelayServer:
+    return team.relay
+
+
+@pytest.fixture
+def member(team: Team) -> Host:
+    return team.hosts["b"]
 
 
 @pytest.fixture(params=["relay", "local"])
@@ -154,7 +160,7 @@ def server(request: pytest.FixtureRequest, relay: RelayServer, member: Host) -> 
 
 def talker(relay: RelayServer, *argv: str, **facts: Any) -> str:
     program = argv or (sys.executable, "-c", TALK)
-    spawned = relay.spawn(*program, mode=Mode.EMBEDDED, orchestrator_id="far", **facts)
+    spawned = relay.spawn(*program, mode=Mode.EMBEDDED, orchestrator_id="b", **facts)
     return relay.get(spawned.id, "running").id
 
 
@@ -270,7 +276,7 @@ async def test_a_paste_of_100_kb_arrives_whole(relay: RelayServer, server: Relay
 
 
 async def test_what_cannot_be_attached_to_is_an_error(relay: RelayServer, server: RelayServer | Host) -> None:
-    piped = relay.spawn("sleep", "600", orchestrator_id="far").id
+    piped = relay.spawn("sleep", "600", orchestrator_id="b").id
     ended = talker(relay, "true")
     relay.ended(ended)
     for agent_id, code in ((piped, Code.CONFLICT), (ended, Code.ENDED), ("ag-nobody", Code.NOT_FOUND)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 
@@ -12,6 +11,12 @@ import pytest
 from muster_command import Muster
 from muster_processes import agent_argv, is_running, until
 from running import Host
+
+
+@pytest.fixture
+def host(shared_host: Host) -> Host:
+    """One for all tests here."""
+    return shared_host
 
 
 @pytest.fixture
@@ -92,8 +97,7 @@ def test_ten_megabytes_on_one_line(host: Host, muster: Muster) -> None:
 
 
 def test_two_streams_stay_apart(host: Host, muster: Muster) -> None:
-    said = muster("run", "--", *agent_argv("mixed:2000"))
+    said = muster("run", "--label", "mixed", "--", *agent_argv("mixed:2000"))
     assert said.out.split() == [b"%d" % number for number in range(0, 2000, 2)]
     assert said.err.split() == [str(number) for number in range(1, 2000, 2)]
-    agent_id = json.loads(muster("ps", "--all", "--json").out)[0]["id"]
-    assert sorted(host.output(agent_id).split(), key=int) == [b"%d" % number for number in range(2000)]
+    assert sorted(host.output("mixed").split(), key=int) == [b"%d" % number for number in range(2000)]

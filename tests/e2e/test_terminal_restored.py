@@ -71,6 +71,12 @@ class Person:
 
 
 @pytest.fixture
+def host(shared_host: Host) -> Host:
+    """One for all tests here."""
+    return shared_host
+
+
+@pytest.fixture
 def person(host: Host) -> Any:
     somebody = Person(host)
     yield somebody

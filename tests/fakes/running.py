@@ -85,6 +85,11 @@ class Process:
         assert self.process is not None
         return self.process.pid
 
+    def remove(self) -> None:
+        """End it, whatever state the test has left it in."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
         assert self.process is not None
@@ -184,11 +189,10 @@ class Host(Process, Caller):
         """Leave nothing behind, whatever state the test has left the daemon in."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            if self.answers():
-                with contextlib.suppress(Exception):
-                    self.stop_agents()
-            self.kill()
+        if self.process.poll() is None and self.answers():
+            with contextlib.suppress(Exception):
+                self.stop_agents()
+        self.remove()
         sweep(self.directory)
 
 
