@@ -33,7 +33,7 @@ def test_a_run_without_an_end_has_not_succeeded_although_its_program_exited_0(
     host = Host(tmp_path / "host", PATH=f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     try:
         host.start()
-        ended = host.ended(host.spawn(provider="claude", prompt="hi").id)
+        ended = host.ended(host.spawn(provider="claude", prompt="hi", ask=False).id)
     finally:
         host.end_agents()
 
