@@ -188,3 +188,20 @@ async def test_a_conversation_that_is_open_can_be_guarded_and_open_again(provide
 
     assert (ran.code, ran.outcome.error) == (0, None)
     assert os.listdir(ask.cwd) == [MADE]
+
+
+@pytest.mark.parametrize("provider", CLIS)
+async def test_what_is_said_reaches_the_model_byte_for_byte(
+    provider: str, ask: Ask, model: StubModel
+) -> None:
+    first = "--help 'it\\'s' \"quoted\" $HOME `x` %s\n\ntwo\r\n\tthree\nNONCE=one"
+    second = "\n ünï 漢字 🙂 \u200d \x1b[31m \x07 \u2028 " + "x" * 1_000_000 + "\nNONCE=two"
+    async with started(replace(ask, prompt=first, conversation=True), provider) as talk:
+        await talk.until(events.TurnEnded)
+        talk.tell("send", text=second)
+        talk.tell("finish")
+        ran = await talk.end()
+
+    assert ran.outcome.text == "PONG two"
+    assert first in model.request()["users"]
+    assert second in model.request()["users"]
