@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from scripting import SCRIPTED
+from sources import ROOT
 
 from spawners.launch import Stdin
 from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, ProviderError
@@ -175,6 +176,16 @@ def test_a_mistake_in_the_file_is_named_with_its_key(text: str, words: str) -> N
     with pytest.raises(DefinitionError) as error:
         defined("small", text)
     assert words in str(error.value)
+
+
+def test_the_example_in_the_readme_is_one() -> None:
+    example = (ROOT / "README.md").read_text().partition("```toml\nversion = 1\n")[2].partition("```")[0]
+    mycli = defined("mycli", "version = 1\n" + example)
+
+    assert mycli.plan(ask(model="m")).argv == ("/bin/cli", "run", "--model", "m", "--json")
+    assert mycli.plan(ask(mode="embedded", resume="s")).argv == ("/bin/cli", "--resume", "s", "go")
+    assert mycli.plan(ask(conversation=True)).argv == ("/bin/cli", "acp")
+    assert mycli.manifest() is not None
 
 
 @pytest.mark.parametrize("name", ["", "Small", "a b", "-x", "x" * 33])
