@@ -7,8 +7,8 @@ from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
-from relay.wire.agents import ManagedAgent, Placement, SpawnRequest, Status
-from relay.wire.commands import SpawnCommand
+from relay.wire.agents import ManagedAgent, Placement, SpawnRequest, Status, StopRequest
+from relay.wire.commands import SpawnCommand, StopCommand
 from relay.wire.errors import ApiError, Code
 
 OLD = "ag-00000000000a"
@@ -77,3 +77,19 @@ async def test_what_does_not_fit_is_refused(
         with pytest.raises(ApiError, match=words) as refused:
             await resume(relay, reference, **fields)  # type: ignore[arg-type]
         assert refused.value.code is code
+
+
+async def test_stopping_an_ended_agent_reaches_its_host_only_if_another_is_to_follow(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
+    over, again = (f"ag-{letter * 12}" for letter in "ab")
+    await host.report(agent(over, Status.FAILED), agent(again, Status.FAILED, restart_at=1))
+    client = relay.client()
+    for agent_id in (over, again):
+        await client.call(endpoints.STOP_AGENT, StopRequest(), path={"id": agent_id})
+    async with host.commands() as commands:
+        envelope = await anext(commands)
+        assert isinstance(envelope.body, StopCommand)
+        assert envelope.body.agent_id == again
+        await host.ack(envelope, agent(again, Status.FAILED))
+    assert (await relay.get(again)).restart_at is None
