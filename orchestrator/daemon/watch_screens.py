@@ -25,9 +25,15 @@ EVERY_S = 0.5
 QUIET_S = 0.3
 """A screen on which nothing was painted for so long has settled: no program paints in such steps."""
 
-SHARE = 0.01
-"""Of one processor, for looking at all terminals together; where that is not enough, each waits longer. What
-it takes to wait for four hundred of them comes to as much again."""
+SHARE = 0.02
+"""Of one processor, for looking at all terminals together; where that is not enough, each waits longer. A
+look takes a millisecond."""
+
+MOST_S = 0.005
+"""A look that took longer had to make its emulation first, which says nothing about the next."""
+
+LONGEST_S = 16.0
+"""Less than after which an emulation is forgotten; to make it anew costs as much as fifty looks."""
 
 NO_LETTERS = re.compile(r"[\W\d_]+")
 """A spinner that turns and a clock that runs are no progress."""
@@ -42,7 +48,7 @@ class Screens:
     def __init__(self, watches: Watches) -> None:
         self._watches = watches
         self._lively = 0
-        self._cost_s = 0.001
+        self._cost_s = 0.0005
         self._spent_s = 0.0
 
     async def watch(self, session: Session, manifest: Manifest, observer: Observer) -> None:
@@ -77,13 +83,13 @@ class Screens:
         began = time.thread_time()
         seen.takes(look, settled)
         self._spent_s += time.thread_time() - began
-        self._cost_s += (self._spent_s - self._cost_s) / 16
+        self._cost_s += (min(self._spent_s, MOST_S) - self._cost_s) / 16
         self._spent_s = 0.0
 
     async def _rest(self) -> None:
         self._lively += 1
         try:
-            await asyncio.sleep(max(EVERY_S, self._cost_s * self._lively / SHARE))
+            await asyncio.sleep(min(max(EVERY_S, self._cost_s * self._lively / SHARE), LONGEST_S))
         finally:
             self._lively -= 1
 
@@ -108,6 +114,7 @@ class _Seen:
     told: Judgement | None = None
     text: int = 0
     menu: str = ""
+    shown: str = ""
 
     def takes(self, look: Look, settled: bool) -> None:
         lines = look.screen.text()
@@ -117,13 +124,17 @@ class _Seen:
             self.text = text
             self.observer.progressed()
         activity = Activity(judged.activity)
-        if settled and self.manifest.menu is not None:
-            self._asks(self.manifest.menu.shown(lines), look.offset, activity)
         if judged != self.told and (settled or judged == self.last or activity is Activity.BUSY):
             self.told = judged
             waits = activity in (Activity.BLOCKED, Activity.WAITING_INPUT) or judged.said
             self.observer.saw("screen", activity, now_ms(), judged.reason if waits else "")
         self.last = judged
+        # Behind that, for while its screen says that it works nothing is asked.
+        if self.manifest.menu is not None and (settled or self.menu or activity is Activity.BLOCKED):
+            shown = self.manifest.menu.shown(lines)
+            if settled or shown == self.shown:  # codex's title blinks while it asks, so it never settles
+                self._asks(shown, look.offset, activity)
+            self.shown = shown
 
     def _asks(self, menu: str, offset: int, activity: Activity) -> None:
         if menu and menu != self.menu:
