@@ -98,9 +98,7 @@ class Claude:
             argv += SWITCHABLE.get(ask.approval_mode, ())
         if speaks and ask.asks:
             argv += ["--permission-prompt-tool", "stdio"]
-        if ask.max_turns is not None:
-            argv += ["--max-turns", str(ask.max_turns)]
-        argv += _session(ask)
+        argv += [*_limits(ask), *_session(ask)]
         env = defaults(ask, QUIET)
         if not speaks:
             return Plan(
@@ -165,6 +163,13 @@ def _settled(ask: Ask) -> Iterator[Edit]:
     if ask.trusted:
         yield Edit(path, ("projects", ask.cwd, "hasTrustDialogAccepted"), True)
         yield Edit(path, ("projects", ask.cwd, "hasCompletedProjectOnboarding"), True, only_absent=True)
+
+
+def _limits(ask: Ask) -> list[str]:
+    argv = [] if ask.max_turns is None else ["--max-turns", str(ask.max_turns)]
+    if ask.max_cost_usd is not None:
+        argv += ["--max-budget-usd", f"{ask.max_cost_usd:f}"]
+    return argv
 
 
 def _session(ask: Ask) -> list[str]:

@@ -147,8 +147,9 @@ def test_only_a_guarded_run_of_one_turn_needs_somebody_to_ask(name: str) -> None
 def test_claude_is_told_whom_to_ask_and_how_long_to_go_on() -> None:
     claude = BUILTIN.get("claude")
 
-    asks = claude.plan(replace(ask_of(claude), asks=True, max_turns=3)).argv
-    assert asks[-4:] == ("--permission-prompt-tool", "stdio", "--max-turns", "3")
+    argv = claude.plan(replace(ask_of(claude), asks=True, max_turns=3, max_cost_usd=1e-5)).argv
+    asked = ("--permission-prompt-tool", "stdio")
+    assert argv[-6:] == (*asked, "--max-turns", "3", "--max-budget-usd", "0.000010")
 
 
 @pytest.mark.parametrize("provider", CLIS, ids=lambda provider: provider.name)

@@ -29,6 +29,15 @@ async def test_it_stops_after_as_many_answers_as_it_was_given(provider: str, ask
     assert (ran.outcome.turns, ran.outcome.tool_calls) == (1, 1)
 
 
+async def test_it_stops_once_it_has_cost_as_much_as_it_may(provider: str, ask: Ask) -> None:
+    prompt = "NONCE=x RUN=<<git --version>> RUN=<<git --version>>"
+    ran = await run(replace(ask, prompt=prompt, max_cost_usd=0.0001), provider, golden="max-cost")
+
+    assert ran.code == 1
+    assert "budget" in (ran.outcome.error or "")
+    assert ran.outcome.tool_calls == 1
+
+
 async def test_a_question_gets_its_answer_and_a_tool_another_input(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
