@@ -50,7 +50,7 @@ async def test_guarded_allows_edits_in_the_folder_and_git_and_read_only_not_even
     assert not OUTSIDE.exists()
     assert any(prompt in said for _ in range(6) for said in model.request()["users"])
 
-    allowing = {"permission": {"bash": "allow"}}
+    allowing = {"permission": {"*": "allow", "bash": "allow"}}
     config = {**allowing, "agent": {"build": allowing, "muster": allowing}}
     Path(ask.cwd, "opencode.json").write_text(json.dumps(config))
     wanted = f"NONCE=ro RUN=<<touch made>> {call('bash', command='touch made', description='d')}"
