@@ -72,7 +72,8 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
     ):
         look = f"`muster screen {settled.agent_id}` shows what it does, `muster attach` answers it"
         raise _refused(Code.CONFLICT, f"its terminal does not show this question as it was asked; {look}")
-    observer.answering(settled)  # first, for its hooks may tell that it goes on before we have looked
+    # First, for its hooks or its screen may tell that it goes on before we have looked.
+    observer.answering(msgspec.structs.replace(settled, evidence="it asks no longer after the key"))
     try:
         pressed = await typist.press([key], VERIFY_S)
     except (SessionTyping, SessionBusy) as error:
