@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from muster_processes import until
+from muster_processes import is_running, until
 
 from relay.wire import endpoints
 from relay.wire.agents import ENDED, ManagedAgent, SpawnRequest, StopRequest
@@ -238,15 +238,23 @@ class RelayServer(Process, Caller):
 
 
 def sweep(home: Path) -> None:
-    """End every keeper and agent that belongs to `home`, as a test must that killed their daemon."""
+    """End every server, keeper and agent that belongs to `home`, as a test must that killed their daemon."""
+    while found := _belonging_to(home):  # what one of them has started meanwhile is in the next look
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _belonging_to(home: Path) -> list[int]:
     mark = os.fsencode(str(home))
+    found = []
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if not name.isdigit() or int(name) == os.getpid():
+        if not name.isdigit() or int(name) == os.getpid() or not is_running(int(name)):
             continue
         try:
             words = Path(f"/proc/{name}/cmdline").read_bytes() + Path(f"/proc/{name}/environ").read_bytes()
         except OSError:
             continue
         if mark in words:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(name), signal.SIGKILL)
+            found.append(int(name))
+    return found

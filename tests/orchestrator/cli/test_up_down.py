@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,10 +36,8 @@ def servers(home: Home) -> dict[str, int]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(home: Home, muster: Muster) -> Iterator[None]:
+def nothing_stays(home: Home) -> Iterator[None]:
     yield
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        muster("down", "--stop-agents")
     sweep(Path(home.state))
 
 
