@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -16,15 +19,28 @@ REQUIRE = "MUSTER_TEST_REQUIRE"
 """Names, separated by commas, that must be here: absence fails instead of skipping. `all`: every one."""
 
 
-NPM = os.environ.get("MUSTER_TEST_NPM")
-"""A folder with `node_modules/.bin`: where to find the CLIs that are not on PATH."""
-if NPM:
-    os.environ["PATH"] += os.pathsep + os.path.join(NPM, "node_modules", ".bin")
+PATH = os.environ["PATH"]
 
-AIDER = os.environ.get("MUSTER_TEST_AIDER")
-"""The virtual environment in which aider is, if it is not on PATH."""
-if AIDER:
-    os.environ["PATH"] += os.pathsep + os.path.join(AIDER, "bin")
+CLI_FOLDERS = [
+    os.path.join(os.environ[variable], *folder)
+    for variable, *folder in (("MUSTER_TEST_NPM", "node_modules", ".bin"), ("MUSTER_TEST_AIDER", "bin"))
+    if os.environ.get(variable)
+]
+"""Where CLIs are that are not on PATH: those that npm has installed in a folder, and aider's virtual
+environment. Only tests that need one find it, and none beside it: a daemon asks every CLI on its PATH for
+its version, which takes seconds of processor time for all of them."""
+
+
+@functools.cache
+def _alone(name: str) -> str | None:
+    """A folder in which there is only the CLI `name`, if it is in one of `CLI_FOLDERS`."""
+    program = shutil.which(name, path=os.pathsep.join(CLI_FOLDERS)) if CLI_FOLDERS else None
+    if program is None or shutil.which(name, path=PATH) is not None:
+        return None
+    folder = tempfile.mkdtemp(prefix=f"muster-{name}-")
+    atexit.register(shutil.rmtree, folder)
+    os.symlink(program, os.path.join(folder, name))
+    return folder
 
 
 def _listens(variable: str, port: int) -> str:
@@ -77,6 +93,8 @@ MISSING: dict[str, Callable[[], str]] = {
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    needed = sorted({name for marker in item.iter_markers("needs") for name in marker.args})
+    os.environ["PATH"] = os.pathsep.join([PATH, *filter(None, map(_alone, needed))])
     required = {name.strip() for name in os.environ.get(REQUIRE, "").split(",")}
     for marker in item.iter_markers("needs"):
         for name in marker.args:

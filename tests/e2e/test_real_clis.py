@@ -26,8 +26,8 @@ Muster = Callable[..., subprocess.CompletedProcess[str]]
 def hosts(
     model: StubModel, home: Path, relay: RelayServer, make_member: Callable[..., Host]
 ) -> dict[str, Host]:
-    """Two hosts whose users are logged in at the stub model's; the model comes first, for its network."""
-    return {name: make_member(name, **model.environment(home)) for name in ("a", "b")}
+    """A host whose user is logged in at the stub model's; the model comes first, for its network."""
+    return {"b": make_member("b", **model.environment(home))}
 
 
 @pytest.fixture
@@ -54,15 +54,16 @@ def work(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("provider", CLIS)
 def test_a_turn_asked_for_at_the_relay_runs_on_the_named_host(
-    provider: str, muster: Muster, hosts: dict[str, Host], work: str
+    provider: str, muster: Muster, hosts: dict[str, Host], make_member: Callable[..., Host], work: str
 ) -> None:
+    other = make_member("a")
     prompt = "NONCE=e2e RUN=<<git --version>>"
     ran = muster("run", "--host", "b", "--provider", provider, "--cwd", work, prompt)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "PONG e2e" in ran.stdout
+    assert ran.stdout.startswith("PONG e2e TOOL=")
     (agent_id,) = hosts["b"].agents()
-    assert hosts["a"].agents() == {}
+    assert other.agents() == {}
     shown = json.loads(muster("show", agent_id, "--json").stdout)
     assert (shown["status"], shown["provider"], shown["orchestratorId"]) == ("succeeded", provider, "b")
     assert shown["result"].startswith("PONG e2e TOOL=")
@@ -129,7 +130,7 @@ def test_a_stop_in_the_middle_of_a_turn_leaves_nothing_alive(
 def test_providers_shows_each_with_its_version(muster: Muster) -> None:
     def listed() -> dict[str, Any]:
         found = json.loads(muster("providers", "--host", "b", "--json").stdout)
-        return {info["name"]: info for info in found}
+        return {info["name"]: info for info in found if info["name"] in ("claude", "codex", "gemini")}
 
     until(lambda: all(info["version"] for info in listed().values()), "the versions")
 
