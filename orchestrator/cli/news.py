@@ -62,4 +62,5 @@ def _starting(response: object) -> Iterator[Event | None]:
 
     yield None
     for sent in EventSource(response).iter_sse():  # type: ignore[arg-type]
-        yield msgspec.json.decode(sent.data, type=Event)
+        if sent.data:  # httpx-sse makes an event of a comment that comes after one with an id
+            yield msgspec.json.decode(sent.data, type=Event)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import FrameType
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -46,10 +46,18 @@ class _Event:
     error: Exception | None = None
 
 
-@takes(SpawnOptions)
-def command(ctx: typer.Context, options: SpawnOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(SpawnOptions):
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Of a provider: its stream as it comes, not the answer in the end.")
+    ] = False
+
+
+@takes(Options)
+def command(ctx: typer.Context, options: Options) -> None:
     """Run an agent and follow it: its output, its exit code; ^C stops it.
 
+    Of a provider's headless run, stdout is the answer in the end; of all else, the output as it comes.
     Takes what `spawn` takes. In a terminal, `--mode embedded` attaches to it as `muster attach` does:
     detaching leaves it running. The stdin of a headless one is closed unless --stdin gives it one;
     `--stdin -` sends yours while it runs. Exits 124 after --timeout, 128+N when signal N killed it.
@@ -64,7 +72,7 @@ def command(ctx: typer.Context, options: SpawnOptions) -> None:
             keys = server.config.terminal.detach_keys
             sys.exit(attach(Look(server.home, agent, server, keys)))
         request = build_request(options, ctx.obj, server, streams_stdin=True)
-        run = _Run(server, request, streams_stdin=options.stdin == "-")
+        run = _Run(server, request, streams_stdin=options.stdin == "-", raw=options.raw)
         code = run.run()
     sys.stdout.flush()
     os._exit(code) if run.abandoned else sys.exit(code)
@@ -73,10 +81,12 @@ def command(ctx: typer.Context, options: SpawnOptions) -> None:
 class _Run:
     """The main thread takes signals and decides; another one follows the agent and reports here."""
 
-    def __init__(self, server: Server, request: SpawnRequest, *, streams_stdin: bool) -> None:
+    def __init__(self, server: Server, request: SpawnRequest, *, streams_stdin: bool, raw: bool) -> None:
         self._server = server
         self._request = request
         self._streams_stdin = streams_stdin
+        self._answers = request.argv is None and not raw
+        """Whether it is the answer that counts, and not the words of a protocol."""
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._agent: ManagedAgent | None = None
         self._exit: int | None = None
@@ -174,6 +184,8 @@ class _Run:
                 await_start(self._server, agent.id)
             self._copy(agent)
             ended = await_status(self._server, agent.id, "ended")
+            if self._answers and ended.mode is Mode.HEADLESS:
+                self._print_answer(ended)
             self._events.put(_Event("ended", agent=ended))
         except Exception as error:  # noqa: BLE001 - the edge of a thread; the main one exits by it
             self._events.put(_Event("failed", error=error))
@@ -181,8 +193,16 @@ class _Run:
     def _copy(self, agent: ManagedAgent) -> None:
         if agent.mode is Mode.EMBEDDED:
             self._copy_text(agent)
-        else:
+        elif not self._answers:
             self._copy_bytes(agent.id)
+
+    def _print_answer(self, agent: ManagedAgent) -> None:
+        """Print what it has answered; of a run without answer and error, all that it wrote."""
+        if agent.result is None and agent.error is None:
+            self._copy_bytes(agent.id)
+        elif agent.result is not None:
+            with suppress(BrokenPipeError):
+                write_all(STDOUT, agent.result.encode("utf-8", "replace") + b"\n")
 
     def _copy_text(self, agent: ManagedAgent) -> None:
         from orchestrator.cli.text import lines_as_they_settle

@@ -89,7 +89,8 @@ class Link:
                 read_timeout_s=SILENCE_S,
             ) as response:
                 async for event in EventSource(response).aiter_sse():
-                    yield decode(event.data.encode(), CommandEnvelope)
+                    if event.data:  # httpx-sse makes an event of a comment that comes after one with an id
+                        yield decode(event.data.encode(), CommandEnvelope)
         except (ApiError, Unreachable) as error:
             raise classify(error) from error
         except (SSEError, msgspec.DecodeError) as error:

@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from muster_processes import agent_argv, until
 from running import Host
 from scripted_relay import ScriptedRelay
 
-from relay.wire import endpoints
+from relay.wire import endpoints, serving
 from relay.wire.agents import InputRequest, ManagedAgent, SpawnRequest, Status, StopRequest
 from relay.wire.base import now_ms
 from relay.wire.commands import (
@@ -233,3 +234,17 @@ async def test_a_relay_of_the_future_is_named_as_such(host: Host, relay: Scripte
         return host.answers() and "upgrade the client" in _health(host).checks[0].detail
 
     await local(until, named, "the relay's words in the daemon's health")
+
+
+async def test_signs_of_life_on_the_stream_of_commands_do_not_break_it(
+    host: Host, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an event with an id, httpx-sse makes an event without data of a comment."""
+    monkeypatch.setattr(serving, "KEEPALIVE_S", 0.01)
+    await start(host, relay)
+    relay.command(5, spawn_command("true"))
+    await relay.acknowledged.next()
+    for _ in range(3):
+        await relay.beaten.next()
+
+    assert len(relay.registered.all) == 1
