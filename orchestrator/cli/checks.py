@@ -163,7 +163,7 @@ def _providers(host: Orchestrator) -> Iterator[HealthCheck]:
         yield _check(
             "providers",
             WARN,
-            "no AI CLI is on your login shell's PATH; install one (`muster providers` lists those known), or use -- ARGV",
+            "no AI CLI is on your login shell's PATH; `muster providers` lists those known; or use -- ARGV",
         )
     for info in host.capabilities:
         own = shutil.which(info.name)

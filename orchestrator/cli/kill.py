@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.cli.parameters import AgentsArg, HostOpt, JsonOpt, RelayOpt
 from orchestrator.cli.stop import PATIENCE_S, end
 from orchestrator.cli.target import connect
-from relay.wire.agents import StopRequest
+from relay.wire.steering import StopRequest
 
 __all__ = ["command"]
 

@@ -7,10 +7,10 @@ import os
 
 from orchestrator.cli.output import say
 from orchestrator.cli.target import Server
-from relay.wire.agents import InputRequest
 from relay.wire.client import Unreachable
 from relay.wire.endpoints import SEND_INPUT
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import InputRequest
 
 __all__ = ["pump_stdin", "send_bytes"]
 

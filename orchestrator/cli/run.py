@@ -25,11 +25,12 @@ from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.target import Server
 from orchestrator.cli.verdict import exit_status, spawn_exit, spoken, what_follows
 from orchestrator.cli.words import size
-from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status, StopRequest
+from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 from relay.wire.client import Unreachable
 from relay.wire.endpoints import STOP_AGENT
 from relay.wire.errors import ApiError
 from relay.wire.output import Kind
+from relay.wire.steering import StopRequest
 
 __all__ = ["command", "write_all"]
 
@@ -184,7 +185,7 @@ class _Run:
                 await_start(self._server, agent.id)
             self._copy(agent)
             ended = await_status(self._server, agent.id, "ended")
-            if self._answers and ended.mode is Mode.HEADLESS:
+            if self._answers and ended is not None and ended.mode is Mode.HEADLESS:
                 self._print_answer(ended)
             self._events.put(_Event("ended", agent=ended))
         except Exception as error:  # noqa: BLE001 - the edge of a thread; the main one exits by it

@@ -15,8 +15,9 @@ from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt, ta
 from orchestrator.cli.pump import send_bytes
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import parse_duration, plain
-from relay.wire.agents import InputRequest, InputResult, ManagedAgent, Mode
+from relay.wire.agents import ManagedAgent, Mode
 from relay.wire.endpoints import GET_AGENT, SEND_INPUT, SEND_TO_AGENT
+from relay.wire.steering import InputRequest, InputResult
 from relay.wire.terminal import Receipt, SendRequest
 
 __all__ = ["command"]

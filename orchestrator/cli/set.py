@@ -10,8 +10,8 @@ import typer
 from orchestrator.cli.output import print_json
 from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt, takes
 from orchestrator.cli.target import connect
-from relay.wire.agents import ChangeRequest
 from relay.wire.endpoints import CHANGE_AGENT
+from relay.wire.steering import ChangeRequest
 
 __all__ = ["command"]
 

@@ -14,9 +14,10 @@ from orchestrator.cli.output import print_json, say
 from orchestrator.cli.parameters import AgentsArg, HostOpt, JsonOpt, RelayOpt
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import duration, parse_duration
-from relay.wire.agents import ManagedAgent, Presence, StopRequest
+from relay.wire.agents import ManagedAgent, Presence
 from relay.wire.endpoints import GET_AGENT, STOP_AGENT
 from relay.wire.errors import ApiError
+from relay.wire.steering import StopRequest
 
 __all__ = ["command", "end"]
 

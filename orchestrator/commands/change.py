@@ -6,8 +6,8 @@ from orchestrator.agents.record import AgentRecord
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.speaking import ready
 from orchestrator.policy import check_approval_mode
-from relay.wire.agents import ChangeRequest
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import ChangeRequest
 from spawners.providers.base import ApprovalMode, ProviderError
 
 __all__ = ["change"]

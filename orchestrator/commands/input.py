@@ -8,8 +8,9 @@ import signal
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.commands.reach import Reach
-from relay.wire.agents import InputRequest, InputResult, Mode, SignalRequest
+from relay.wire.agents import Mode
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import InputRequest, InputResult, SignalRequest
 from spawners.errors import SessionBusy, SessionEnded, SessionTyping, SpawnerError
 
 __all__ = ["send_input", "send_signal"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from orchestrator.agents.record import AgentRecord, StopIntent
 from orchestrator.commands.converse import finish
 from orchestrator.commands.reach import Reach
-from relay.wire.agents import Status, StopRequest
+from relay.wire.agents import Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import StopRequest
 from spawners.errors import SessionEnded
 
 __all__ = ["stop"]

@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.stop import stop
 from orchestrator.daemon.parts import Ending, Options, Parts
-from relay.wire.agents import ENDED, StopRequest
+from relay.wire.agents import ENDED
+from relay.wire.steering import StopRequest
 
 __all__ = ["AlreadyRunning", "Options", "run"]
 

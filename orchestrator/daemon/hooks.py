@@ -10,8 +10,8 @@ import msgspec
 import structlog
 
 from orchestrator.daemon.observe import Observer
-from relay.wire.agents import HookReport
 from relay.wire.base import now_ms
+from relay.wire.steering import HookReport
 from spawners.providers.base import Provider
 
 __all__ = ["Hooks"]

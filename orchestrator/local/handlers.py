@@ -23,7 +23,7 @@ from orchestrator.commands.send import send_message
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
 from relay.wire import endpoints
-from relay.wire.agents import ENDED, InputResult, ManagedAgent, Presence, SpawnResponse, Status
+from relay.wire.agents import ENDED, ManagedAgent, Presence, SpawnResponse, Status
 from relay.wire.approvals import Approval
 from relay.wire.commands import CommandResult
 from relay.wire.endpoints import Endpoint
@@ -33,6 +33,7 @@ from relay.wire.openapi import document
 from relay.wire.orchestrators import ActionRequest, Orchestrator
 from relay.wire.output import MEDIA_TYPE, Frame, Kind, encode_frame
 from relay.wire.serving import Call, ServerEvent, Streamed, events
+from relay.wire.steering import InputResult
 from relay.wire.terminal import ScreenResult, SendResult
 
 __all__ = ["Handlers", "Self"]

@@ -10,9 +10,16 @@ from relay.core.spawning import Spawning
 from relay.core.steering import Steering
 from relay.wire import endpoints
 from relay.wire.endpoints import Endpoint
-from relay.wire.serving import Handler
+from relay.wire.errors import ApiError, Code
+from relay.wire.serving import Call, Handler
 
 __all__ = ["handlers"]
+
+
+async def _of_its_host(call: Call) -> None:
+    raise ApiError(
+        Code.MISDIRECTED, "what hooks say goes to the daemon of the agent's own host (MUSTER_SOCKET)"
+    )
 
 
 def handlers(agents: Agents, spawning: Spawning, steering: Steering) -> Mapping[Endpoint[Any], Handler]:
@@ -25,5 +32,6 @@ def handlers(agents: Agents, spawning: Spawning, steering: Steering) -> Mapping[
         endpoints.SIGNAL_AGENT: lambda call: steering.signal(call.caller, call.id, call.body),
         endpoints.INTERRUPT_AGENT: lambda call: steering.interrupt(call.caller, call.id),
         endpoints.CHANGE_AGENT: lambda call: steering.change(call.caller, call.id, call.body),
+        endpoints.REPORT_HOOK: _of_its_host,
         endpoints.SEND_INPUT: lambda call: steering.send_input(call.caller, call.id, call.body),
     }

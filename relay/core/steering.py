@@ -17,17 +17,7 @@ from relay.core.mirror import at_time, ended
 from relay.core.records import AgentRecord, CommandRecord
 from relay.core.terminals import check_size, need_terminal
 from relay.core.tokens import Caller
-from relay.wire.agents import (
-    Cause,
-    CauseKind,
-    ChangeRequest,
-    InputRequest,
-    InputResult,
-    ManagedAgent,
-    SignalRequest,
-    Status,
-    StopRequest,
-)
+from relay.wire.agents import Cause, CauseKind, ManagedAgent, Status
 from relay.wire.approvals import AnswerRequest, Approval
 from relay.wire.base import now_ms
 from relay.wire.commands import (
@@ -46,6 +36,7 @@ from relay.wire.commands import (
 from relay.wire.errors import ApiError, Code
 from relay.wire.events import EventType
 from relay.wire.queries import AgentQuery
+from relay.wire.steering import ChangeRequest, InputRequest, InputResult, SignalRequest, StopRequest
 from relay.wire.terminal import ResizeRequest, ScreenQuery, ScreenResult, SendRequest, SendResult
 
 __all__ = ["Steering"]

@@ -5,18 +5,12 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from relay.wire.agents import (
-    ChangeRequest,
-    InputRequest,
-    ManagedAgent,
-    SignalRequest,
-    SpawnRequest,
-    StopRequest,
-)
+from relay.wire.agents import ManagedAgent, SpawnRequest
 from relay.wire.approvals import AnswerRequest
 from relay.wire.base import Wire
 from relay.wire.errors import ErrorDetail
 from relay.wire.orchestrators import ActionRequest, Fence
+from relay.wire.steering import ChangeRequest, InputRequest, SignalRequest, StopRequest
 from relay.wire.terminal import AttachQuery, ResizeRequest, ScreenQuery, SendRequest
 
 __all__ = [

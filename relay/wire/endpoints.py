@@ -7,17 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from relay.wire.agents import (
-    ChangeRequest,
-    HookReport,
-    InputRequest,
-    InputResult,
-    ManagedAgent,
-    SignalRequest,
-    SpawnRequest,
-    SpawnResponse,
-    StopRequest,
-)
+from relay.wire.agents import ManagedAgent, SpawnRequest, SpawnResponse
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalListQuery
 from relay.wire.commands import CommandAck, CommandEnvelope, CommandResult
 from relay.wire.events import Event
@@ -34,6 +24,14 @@ from relay.wire.orchestrators import (
     Roster,
 )
 from relay.wire.queries import AgentListQuery, AgentQuery, CommandsQuery, EventsQuery, OutputQuery
+from relay.wire.steering import (
+    ChangeRequest,
+    HookReport,
+    InputRequest,
+    InputResult,
+    SignalRequest,
+    StopRequest,
+)
 from relay.wire.terminal import (
     Attached,
     AttachQuery,

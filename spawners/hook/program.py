@@ -56,7 +56,7 @@ def _message(deadline: float) -> bytes:
     found: list[bytes] = []
     size = 0
     while size <= MAX_READ:
-        if os.name == "posix" and not select.select([0], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not _readable(deadline):
             return b""  # its end may be missing, so it says nothing
         piece = os.read(0, 65536)
         if not piece:
@@ -64,6 +64,14 @@ def _message(deadline: float) -> bytes:
         found.append(piece)
         size += len(piece)
     return b""
+
+
+def _readable(deadline: float) -> bool:
+    """Whether stdin can be read in time; where pipes cannot be waited for (Windows), it is tried."""
+    try:
+        return bool(select.select([0], [], [], max(0.0, deadline - time.monotonic()))[0])
+    except OSError:
+        return True
 
 
 def _fitting(message: bytes) -> bytes:

@@ -10,12 +10,13 @@ from scripted_host import agent
 
 from relay.core.ports import Store
 from relay.core.records import AgentRecord, CommandState, EventDraft, HostRecord, NewCommand, TokenRecord
-from relay.wire.agents import SpawnRequest, Status, StopRequest
+from relay.wire.agents import SpawnRequest, Status
 from relay.wire.approvals import Approval, ApprovalState
 from relay.wire.commands import SpawnCommand, StopCommand
 from relay.wire.health import Scope
 from relay.wire.orchestrators import Load, Registration
 from relay.wire.queries import AgentListQuery
+from relay.wire.steering import StopRequest
 
 __all__ = ["RelayStoreContract"]
 

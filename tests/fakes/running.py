@@ -15,11 +15,12 @@ from typing import Any
 from muster_processes import is_running, until
 
 from relay.wire import endpoints
-from relay.wire.agents import ENDED, ManagedAgent, SpawnRequest, StopRequest
+from relay.wire.agents import ENDED, ManagedAgent, SpawnRequest
 from relay.wire.client import Client, Unreachable
 from relay.wire.health import Scope, TokenRequest
 from relay.wire.home import Home
 from relay.wire.queries import AgentListQuery, AgentQuery, OutputQuery
+from relay.wire.steering import StopRequest
 
 READY_S = 60.0
 

@@ -17,9 +17,10 @@ from muster_processes import until
 from running import Host
 
 from relay.wire import endpoints
-from relay.wire.agents import Activity, ManagedAgent, Status, StopRequest
+from relay.wire.agents import Activity, ManagedAgent, Status
 from relay.wire.client import Unreachable
 from relay.wire.errors import ApiError
+from relay.wire.steering import StopRequest
 from relay.wire.terminal import SendRequest
 
 KILLS = 5

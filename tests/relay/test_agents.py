@@ -10,10 +10,11 @@ from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
-from relay.wire.agents import CauseKind, InputRequest, InputResult, SignalRequest, Status, StopRequest
+from relay.wire.agents import CauseKind, Status
 from relay.wire.commands import ForgetCommand, InputCommand, SignalCommand, StopCommand
 from relay.wire.errors import ApiError, Code, ErrorDetail
 from relay.wire.queries import AgentListQuery, AgentQuery
+from relay.wire.steering import InputRequest, InputResult, SignalRequest, StopRequest
 
 
 async def go_offline(relay: RelayInProcess) -> None:

@@ -13,13 +13,14 @@ from relay_in_process import RelayInProcess
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
-from relay.wire.agents import ChangeRequest, Status
+from relay.wire.agents import Status
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalListQuery, ApprovalState, Verdict
 from relay.wire.base import now_ms
 from relay.wire.commands import AnswerCommand, ChangeCommand, InterruptCommand
 from relay.wire.errors import ApiError, Code, ErrorDetail
 from relay.wire.events import Event
 from relay.wire.health import Scope
+from relay.wire.steering import ChangeRequest
 
 AGENT, OTHER = "ag-0123456789ab", "ag-ba9876543210"
 FIRST, SECOND, THIRD = "ap-111111111111", "ap-112222222222", "ap-333333333333"

@@ -7,9 +7,10 @@ from relay_in_process import RelayInProcess, eventually
 from scripted_host import ScriptedHost, agent
 
 from relay.wire import endpoints
-from relay.wire.agents import ManagedAgent, Placement, SpawnRequest, Status, StopRequest
+from relay.wire.agents import ManagedAgent, Placement, SpawnRequest, Status
 from relay.wire.commands import SpawnCommand, StopCommand
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import StopRequest
 
 OLD = "ag-00000000000a"
 

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 KEEPER = "spawners/keeper/"
+HOOK = "spawners/hook/"
 TABLE = "relay/wire/endpoints.py"
 LONG_FILES = {TABLE}
 """The table of calls grows by one entry a call."""
@@ -78,8 +79,8 @@ def _is_broad(handler: ast.ExceptHandler) -> bool:
 
 
 def imports_at_the_top(source: Source) -> Iterator[str]:
-    """The keeper has its own rule: it imports a fallback only when it needs one."""
-    if source.path.startswith(CLI) or source.path.startswith(KEEPER):
+    """The keeper and the hook program start too often to import at once what they hardly ever need."""
+    if source.path.startswith((CLI, KEEPER, HOOK)):
         return
     for function in source.definitions:
         for node in ast.walk(function):

@@ -13,11 +13,12 @@ from local_api import FakeServer, an_agent, frames, output
 from muster_command import Muster
 from muster_processes import until
 
-from relay.wire.agents import Cause, CauseKind, ExitFacts, InputResult, ManagedAgent, SpawnResponse, Status
+from relay.wire.agents import Cause, CauseKind, ExitFacts, ManagedAgent, SpawnResponse, Status
 from relay.wire.endpoints import GET_AGENT, READ_OUTPUT, SEND_INPUT, SPAWN, STOP_AGENT
 from relay.wire.errors import ApiError, Code
 from relay.wire.output import Frame, Kind, gap_frame
 from relay.wire.serving import Call
+from relay.wire.steering import InputResult
 
 NOW = 1_760_000_000_000
 

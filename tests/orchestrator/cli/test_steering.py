@@ -9,10 +9,11 @@ import pytest
 from local_api import NOW, FakeServer, an_agent
 from muster_command import Muster
 
-from relay.wire.agents import ExitFacts, InputResult, ManagedAgent, Presence, Status
+from relay.wire.agents import ExitFacts, ManagedAgent, Presence, Status
 from relay.wire.endpoints import CREATE_TOKEN, GET_AGENT, LIST_TOKENS, REVOKE_TOKEN, SEND_INPUT, STOP_AGENT
 from relay.wire.health import Scope, Token, TokenCreated
 from relay.wire.serving import Call
+from relay.wire.steering import InputResult
 
 
 class Stoppable:

@@ -12,9 +12,10 @@ from running import Host
 from scripting import define, install
 
 from relay.wire import endpoints
-from relay.wire.agents import Activity, ChangeRequest, ManagedAgent, Status
+from relay.wire.agents import Activity, ManagedAgent, Status
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalListQuery, ApprovalState, Verdict
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import ChangeRequest
 
 
 def scripted_host(folder: Path, **variables: str) -> Host:

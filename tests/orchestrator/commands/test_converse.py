@@ -15,9 +15,10 @@ from running import Host
 
 from orchestrator.agents.succession import GO_ON
 from relay.wire import endpoints
-from relay.wire.agents import Activity, ManagedAgent, Status, StopRequest
+from relay.wire.agents import Activity, ManagedAgent, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import StopRequest
 from relay.wire.terminal import Receipt, SendRequest, SendResult
 
 

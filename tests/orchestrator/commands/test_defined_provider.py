@@ -14,9 +14,10 @@ from scripting import SCRIPTED, define, install
 
 from orchestrator.cli import checks
 from relay.wire import endpoints
-from relay.wire.agents import Activity, ManagedAgent, Mode, Status, StopRequest
+from relay.wire.agents import Activity, ManagedAgent, Mode, Status
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalListQuery, ApprovalState, Verdict
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import StopRequest
 from relay.wire.terminal import SendRequest
 
 PLAIN = (

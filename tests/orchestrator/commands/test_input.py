@@ -12,8 +12,9 @@ from muster_processes import until
 from running import Host
 
 from relay.wire import endpoints
-from relay.wire.agents import InputRequest, InputResult, Mode
+from relay.wire.agents import Mode
 from relay.wire.errors import ApiError
+from relay.wire.steering import InputRequest, InputResult
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -12,9 +12,10 @@ from running import Host
 
 from orchestrator.commands.menu import about
 from relay.wire import endpoints
-from relay.wire.agents import Activity, InputRequest, ManagedAgent, Status
+from relay.wire.agents import Activity, ManagedAgent, Status
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalState, Verdict
 from relay.wire.errors import ApiError, Code
+from relay.wire.steering import InputRequest
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

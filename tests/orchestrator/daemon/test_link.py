@@ -12,7 +12,7 @@ from running import Host
 from scripted_relay import ScriptedRelay
 
 from relay.wire import endpoints, serving
-from relay.wire.agents import InputRequest, ManagedAgent, SpawnRequest, Status, StopRequest
+from relay.wire.agents import ManagedAgent, SpawnRequest, Status
 from relay.wire.base import now_ms
 from relay.wire.commands import (
     ForgetCommand,
@@ -25,6 +25,7 @@ from relay.wire.commands import (
 from relay.wire.errors import Code
 from relay.wire.orchestrators import AckClass
 from relay.wire.output import FrameDecoder, Kind
+from relay.wire.steering import InputRequest, StopRequest
 
 AGENT = "ag-0123456789ab"
 

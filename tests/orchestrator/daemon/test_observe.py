@@ -17,8 +17,9 @@ from orchestrator.agents.stuck import Thresholds
 from orchestrator.daemon.hooks import Hooks
 from orchestrator.daemon.observe import ON_SCREEN, Observer
 from orchestrator.store.database import Database
-from relay.wire.agents import Activity, HookReport, ManagedAgent, Mode, Status
+from relay.wire.agents import Activity, ManagedAgent, Mode, Status
 from relay.wire.base import now_ms
+from relay.wire.steering import HookReport
 from spawners.providers import events
 from spawners.providers.command import Command
 from spawners.providers.events import Event
