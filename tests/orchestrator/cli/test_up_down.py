@@ -26,9 +26,11 @@ from relay.wire.home import Home
 def servers(home: Home) -> dict[str, int]:
     """The pids of the relay and the daemon that run from this home, by module."""
     found = {}
-    for process in psutil.process_iter(["cmdline", "environ"]):
+    for process in psutil.process_iter(["cmdline", "environ", "ppid"]):
         words = process.info["cmdline"] or []
         ours = (process.info["environ"] or {}).get("MUSTER_HOME") == home.state
+        if process.info["ppid"] in found.values():
+            continue  # what a server has forked looks like it until it executes another program
         if ours and words[1:2] == ["-m"] and words[2] in ("relay", "orchestrator"):
             assert words[2] not in found, f"two of {words[2]}"
             found[words[2]] = process.pid
@@ -62,7 +64,7 @@ def test_twenty_at_once_start_one_pair_and_one_agent_per_key(muster: Muster, hom
     with ThreadPoolExecutor(20) as pool:
         all_said = list(pool.map(lambda n: muster("spawn", "--key", "one", "--", "sleep", "60"), range(20)))
 
-    assert {said.code for said in all_said} == {0}, [said.err for said in all_said]
+    assert {said.code for said in all_said} == {0}, {said.err for said in all_said}
     assert len({said.text.split()[0] for said in all_said}) == 1
     assert len(servers(home)) <= 2
     assert len(muster("ps", "--json").json) == 1
