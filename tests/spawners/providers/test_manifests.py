@@ -1,4 +1,7 @@
-"""What the manifests say of real screens: a file in `screens/` is a title and what tmux showed under it."""
+"""What the manifests say of real screens.
+
+A file in `tests/golden/providers/NAME-VERSION/screens/` is a title and what tmux showed under it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 from spawners.providers.manifest import Activity, judge, load, parse
 from spawners.providers.registry import BUILTIN
 
-SCREENS = Path(__file__).with_name("screens")
+GOLDEN = Path(__file__).parents[2] / "golden" / "providers"
 CLIS = [provider.name for provider in BUILTIN if provider.binaries]
 
 FOLDER, APPROVAL = "asks whether to trust this folder", "asks for an approval"
@@ -94,13 +97,18 @@ WANTED = {
 }
 
 
+def _file(name: str) -> Path:
+    provider, _, shown = name.partition("-")
+    return GOLDEN / f"{provider}-{BUILTIN.get(provider).proven}" / "screens" / f"{shown}.txt"
+
+
 def screen(name: str) -> tuple[str, list[str]]:
-    title, *lines = (SCREENS / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+    title, *lines = _file(name).read_text(encoding="utf-8").split("\n")
     return title, lines
 
 
 def test_every_recorded_screen_is_named_here() -> None:
-    assert {path.stem for path in SCREENS.glob("*.txt")} == set(WANTED)
+    assert {*GOLDEN.glob("*/screens/*.txt")} == {_file(name) for name in WANTED}
 
 
 @pytest.mark.parametrize("name", WANTED)
