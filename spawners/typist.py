@@ -33,8 +33,12 @@ ARRIVAL_S = 0.03
 """The kernel hands input on to the program's side of a terminal from a work queue: until then it counts as
 read, and no call tells (under load that takes a few milliseconds)."""
 
+ESCAPE = b"\x1b"
 ESCAPE_S = 0.6
 """After Esc, before the next key: programs take both for one with Alt for up to 0.5 s (readline, node)."""
+
+TWICE_S = 0.15
+"""Between two Esc that mean something together: copilot forgets the first after half a second."""
 
 REPORT_ALL_KEYS = 8
 """The flag of the kitty keyboard protocol with which Enter too is sent as a sequence."""
@@ -154,8 +158,8 @@ class Typist:
             if unread:
                 words = f"{self._name} has not read {unread} bytes; {number} of {len(keys)} keys were pressed"
                 return self._delivery(Became.UNKNOWN, words)
-            if data == b"\x1b" and number < len(pressed):
-                await asyncio.sleep(ESCAPE_S)
+            if data == ESCAPE and number < len(pressed):
+                await asyncio.sleep(TWICE_S if pressed[number] == ESCAPE else ESCAPE_S)
         return self._delivery(Became.TYPED, f"{self._name} has read the key{'s' * (len(keys) > 1)}")
 
     async def _line(self, data: bytes, submit: bool, deadline: float) -> Delivery:

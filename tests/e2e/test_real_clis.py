@@ -17,7 +17,10 @@ from stub_fixtures import StubModel
 from relay.wire.health import Scope
 
 CLIS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("claude", "codex", "gemini")]
-MORE = [*CLIS, *(pytest.param(name, marks=pytest.mark.needs(name)) for name in ("opencode", "copilot"))]
+ALL = [
+    *CLIS,
+    *(pytest.param(name, marks=pytest.mark.needs(name)) for name in ("opencode", "copilot", "qwen")),
+]
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -100,7 +103,7 @@ def test_a_turn_outlives_the_daemon_that_started_it(
     assert (agent.status, agent.result) == ("succeeded", "PONG alone")
 
 
-@pytest.mark.parametrize("provider", MORE)
+@pytest.mark.parametrize("provider", ALL)
 def test_a_stop_in_the_middle_of_a_turn_leaves_nothing_alive(
     provider: str, muster: Muster, hosts: dict[str, Host], work: str
 ) -> None:

@@ -23,7 +23,10 @@ ESCALATED = (
 )
 CLIS = [
     pytest.param("codex", ESCALATED, marks=pytest.mark.needs("codex")),
-    pytest.param("gemini", "RUN=<<touch %s>>", marks=pytest.mark.needs("gemini")),
+    *(
+        pytest.param(name, "RUN=<<touch %s>>", marks=pytest.mark.needs(name))
+        for name in ("gemini", "qwen", "copilot")
+    ),
 ]
 
 
