@@ -67,7 +67,7 @@ def exit_code(error: Exception) -> Exit | None:
         return Exit.USAGE
     if isinstance(error, OSError):
         return Exit.FAILED
-    return None
+    return Exit.USAGE if _undecoded(error) else None
 
 
 def explain(error: Exception) -> int:
@@ -75,5 +75,13 @@ def explain(error: Exception) -> int:
     code = exit_code(error)
     if code is None:
         raise error
-    print(f"muster: {error}", file=sys.stderr)
+    print(f"muster: {_undecoded(error) or error}", file=sys.stderr)
     return code
+
+
+def _undecoded(error: Exception) -> str:
+    """Return what to say of an argument with bytes that no JSON can hold; empty for any other failure."""
+    if not isinstance(error, UnicodeEncodeError) or not "\udc80" <= error.object[error.start] <= "\udcff":
+        return ""
+    shown = error.object[: error.start + 1][-20:].encode("utf-8", "surrogateescape")
+    return f"what ends in {shown!r} is not valid UTF-8; write it in UTF-8"

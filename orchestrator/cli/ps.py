@@ -86,9 +86,9 @@ def _show(agents: list[ManagedAgent], *, hosts: bool) -> None:
 
 
 def _what(agent: ManagedAgent) -> str:
-    """What it was told to do; what it asks comes first, for somebody has to answer."""
+    """What it was told to do; what it asks or what is the matter with it comes first."""
     asked = pending(agent)
     if not asked:
-        return agent.title
+        return f"{agent.attention}: {agent.title}" if agent.attention and not agent.ended else agent.title
     more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
     return f"asks: {what(asked[0])}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from orchestrator.cli.output import print_json
 from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt, takes
 from orchestrator.cli.target import connect
+from relay.wire.agents import ManagedAgent
 from relay.wire.endpoints import CHANGE_AGENT
 from relay.wire.steering import ChangeRequest
 
@@ -44,4 +46,13 @@ def command(ctx: typer.Context, options: Options) -> None:
     if options.json:
         print_json(found)
     else:
-        print(f"{found.id} model {found.model or 'by default'}, approval {found.approval_mode}")
+        print(f"{found.id} {', '.join(_words(found, options))}")
+
+
+def _words(agent: ManagedAgent, options: Options) -> Iterator[str]:
+    for name, wanted, now in (
+        ("model", options.model, agent.model or "by default"),
+        ("approval", options.approval, agent.approval_mode),
+    ):
+        asked = f" (asked for {wanted}: with its next turn)" if wanted not in (None, now) else ""
+        yield f"{name} {now}{asked}"

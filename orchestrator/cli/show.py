@@ -10,7 +10,7 @@ from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt
 from orchestrator.cli.target import connect
 from orchestrator.cli.words import age, because, clock, duration, plain, signal_name, size
 from orchestrator.terminal_size import format_size
-from relay.wire.agents import ExitFacts, ManagedAgent, Presence
+from relay.wire.agents import ExitFacts, ManagedAgent, Presence, Status
 from relay.wire.approvals import ApprovalState
 from relay.wire.base import now_ms
 from relay.wire.endpoints import GET_AGENT
@@ -30,10 +30,15 @@ def command(
         print_json(found)
         return
     facts([*_identity(found), *_state(found), *_times(found), *_end(found)])
-    if found.cause and found.cause.output_tail:
+    if found.cause and found.cause.output_tail and not _answered_well(found):
         print("last output:")
         for line in found.cause.output_tail.splitlines()[-TAIL_LINES:]:
             print(f"  {plain(line)}")
+
+
+def _answered_well(agent: ManagedAgent) -> bool:
+    """Whether there is an answer to read instead of the output: that is a protocol then."""
+    return agent.status is Status.SUCCEEDED and bool(agent.result)
 
 
 def _identity(agent: ManagedAgent) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
 import sys
 import time
@@ -122,7 +123,8 @@ def _what(options: SpawnOptions, argv: Sequence[str] | None) -> tuple[str, str]:
             raise _usage("give a prompt, or a command after --, not both")
         if options.provider not in (None, "command"):
             raise _usage(
-                f"what follows -- is a command; provider {options.provider!r} takes a prompt instead"
+                f"what follows -- is a command; provider {options.provider!r} takes a prompt instead "
+                "(one that begins with - from --prompt-file, or from stdin with -)"
             )
         if not argv:
             raise _usage("there is nothing after --; put the command there")
@@ -145,6 +147,8 @@ def _what(options: SpawnOptions, argv: Sequence[str] | None) -> tuple[str, str]:
 def _fits_mode(options: SpawnOptions) -> None:
     """Refuse what cannot be meant, before anything is started."""
     cells(options.size, "--size"), memory(options.memory, "--memory"), cores(options.cpus, "--cpus")
+    if options.max_cost is not None and not math.isfinite(options.max_cost):
+        raise _usage(f"--max-cost takes an amount like 2.5, not {options.max_cost}")
     if _mode(options.mode) is Mode.EMBEDDED:
         if options.stdin is not None or options.stdin_live:
             raise _usage("an embedded agent reads its terminal; type into it with `muster attach` or `send`")

@@ -23,6 +23,8 @@ __all__ = [
     "state",
 ]
 
+_SAYS_MORE = {Activity.BLOCKED: "blocked", Activity.IDLE: "idle", Activity.WAITING_INPUT: "waiting"}
+"""What somebody has to do something about, instead of `running`."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -124,8 +126,8 @@ def state(agent: ManagedAgent) -> str:
     """Return the status with what matters most about it, in a word or two."""
     if agent.presence is Presence.UNKNOWN and not agent.ended:
         return f"{agent.status}?"
-    if agent.activity is Activity.BLOCKED and agent.status is Status.RUNNING:
-        return "blocked"
+    if agent.status is Status.RUNNING and agent.activity in _SAYS_MORE:
+        return _SAYS_MORE[agent.activity]
     cause = agent.cause
     if agent.status is Status.FAILED and cause is not None:
         if cause.kind is CauseKind.EXIT:

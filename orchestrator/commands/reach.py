@@ -37,7 +37,10 @@ class Reach:
             return record, session
         if record.agent.status is Status.STARTING:
             raise ApiError(Code.BUSY, f"agent {record.id} is still starting; try again")
-        raise ApiError(Code.ENDED, f"agent {record.id} is {record.agent.status}, so nothing can reach it")
+        said = f"agent {record.id} is {record.agent.status}, so nothing can reach it"
+        if record.agent.provider_session_id:
+            said += "; resume it to go on with its conversation"
+        raise ApiError(Code.ENDED, said)
 
     def observed(self, reference: str) -> tuple[AgentRecord, Observation]:
         """Return a running agent's record and what observes it. Raises `ApiError` as `running` does."""

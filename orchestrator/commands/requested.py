@@ -47,6 +47,8 @@ def checked(request: SpawnRequest, agent_id: str, providers: Providers) -> Provi
         raise ApiError(Code.UNKNOWN_PROVIDER, error.message, known=list(error.known)) from None
     _check_supported(request)
     _check_words(request)
+    if request.conversation and Ability.CONVERSATION not in provider.abilities:
+        raise _refuse(f"{request.provider} holds no conversations: give it a prompt, or use mode embedded")
     if request.timeout_ms is not None and request.timeout_ms <= 0:
         raise _refuse("timeoutMs must be more than 0")
     _check_texts(request)

@@ -70,7 +70,7 @@ class Codex:
     secrets: tuple[str, ...] = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "CODEX_API_KEY")
     proven = "0.169.0"
     approval_modes: tuple[ApprovalMode, ...] = tuple(ApprovalMode)
-    abilities = frozenset(Ability) - {Ability.SESSION_ID, Ability.MAX_TURNS}
+    abilities = frozenset(Ability) - {Ability.SESSION_ID, Ability.MAX_TURNS, Ability.COST}
 
     def plan(self, ask: Ask) -> Plan:
         """Raises `ProviderError`; codex chooses its own session ids, so one in the ask is refused."""

@@ -8,7 +8,7 @@ from muster_command import Muster
 
 from relay.wire.agents import Activity
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalState, Verdict
-from relay.wire.endpoints import ANSWER_APPROVAL, LIST_AGENTS, LIST_APPROVALS
+from relay.wire.endpoints import ANSWER_APPROVAL, CHANGE_AGENT, LIST_AGENTS, LIST_APPROVALS
 from relay.wire.errors import ApiError, Code
 
 ASKED = Approval(
@@ -66,3 +66,13 @@ def test_a_change_says_what_is_to_change(muster: Muster, daemon: FakeServer) -> 
     said = muster("set", "x")
 
     assert (said.code, "--model or --approval" in said.err) == (2, True)
+
+
+def test_a_change_that_its_cli_has_not_confirmed_is_not_shown_as_done(
+    muster: Muster, daemon: FakeServer
+) -> None:
+    daemon.on(CHANGE_AGENT, an_agent(model="old", approval_mode="guarded"))
+
+    said = muster("set", "x", "--model", "new", "--approval", "guarded").text
+
+    assert said == "ag-0123456789ab model old (asked for new: with its next turn), approval guarded\n"

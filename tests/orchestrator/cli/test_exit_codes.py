@@ -79,11 +79,14 @@ def test_no_start_starts_nothing(muster: Muster) -> None:
         ["spawn", "--env", "NO_SUCH_VARIABLE_HERE", "--", "true"],
         ["spawn", "--mode", "sideways", "--", "true"],
         ["spawn", "--wait", "forever", "--", "true"],
+        ["spawn", "--provider", "claude", "--max-cost", "nan", "words"],
         ["spawn", "--provider", "claude", "--prompt-file", "/does/not/exist"],
         ["spawn", "--provider", "claude", "--prompt-file", "/etc/hostname", "words"],
         ["run", "--stdin", "/does/not/exist", "--", "true"],
         ["logs", "x", "--tail", "1", "--offset", "2"],
         ["send", "x"],
+        ["send", "\udcff", "text in bytes that are no UTF-8"],
+        ["deny", "x", "--reason", "\udcff"],
         ["wait", "x", "--for", "godot"],
         ["stop", "x", "--grace", "-1"],
         ["token", "create", "--scope", "agent"],
@@ -144,4 +147,4 @@ def test_what_can_be_no_agent_is_a_wrong_use(muster: Muster, name: str) -> None:
     for command in (("show", name), ("stop", "ag-1", name), ("attach", name)):
         said = muster(*command)
         assert said.code == 2
-        assert "names no agent" in said.err
+        assert "names nothing here" in said.err

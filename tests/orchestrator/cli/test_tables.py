@@ -54,6 +54,25 @@ def test_ps_fits_80_columns_and_never_cuts_an_id(muster: Muster, daemon: FakeSer
     ]
 
 
+def test_ps_tells_who_waits_for_somebody_and_what_is_the_matter(muster: Muster, daemon: FakeServer) -> None:
+    now = now_ms()
+    busy = an_agent(started_at=now, activity=Activity.BUSY, title="port it", attention="its model is away")
+    idle = an_agent(started_at=now, activity=Activity.IDLE, title="port it")
+    waiting = an_agent(started_at=now, activity=Activity.WAITING_INPUT, title="port it")
+    ended = an_agent(Status.SUCCEEDED, started_at=now, activity=Activity.IDLE, title="port it")
+    daemon.on(LIST_AGENTS, [busy, idle, waiting, ended])
+
+    found = lines(muster("ps", "--all").text)[2:]
+
+    assert [line.split(maxsplit=1)[1].split("  ")[0] for line in found] == [
+        "running",
+        "idle",
+        "waiting",
+        "succeeded",
+    ]
+    assert [line.rpartition("  ")[2] for line in found] == ["its model is away: port it", *["port it"] * 3]
+
+
 def test_ps_of_all_hosts_names_the_only_one_too(muster: Muster, relay: FakeServer) -> None:
     relay.on(LIST_AGENTS, [an_agent(started_at=now_ms())])
     muster.variables["MUSTER_RELAY_URL"] = relay.url

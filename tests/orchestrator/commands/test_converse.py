@@ -113,10 +113,13 @@ def test_what_no_conversation_takes_is_refused(host: Host, agent: ManagedAgent, 
         assert refused.value.code is code
     with pytest.raises(ApiError, match="holds no conversation"), host.client() as client:
         client.call(endpoints.STOP_AGENT, StopRequest(finish=True), path={"id": one_turn.id})
+    with pytest.raises(ApiError, match="holds no conversations"):
+        host.spawn("true", conversation=True)
     finish(host, agent)
     with pytest.raises(ApiError) as refused:
         send(host, agent, "too late")
     assert refused.value.code is Code.ENDED
+    assert refused.value.message.endswith("resume it to go on with its conversation")
     assert said(ledger) == ["hello"]
     host.stop(one_turn.id)
 

@@ -83,6 +83,7 @@ def test_what_was_too_much_while_no_daemon_was_there_ends_it_later(host: Host, f
             {"provider": "gemini", "prompt": "x", "max_cost_usd": 1.0},
             "in mode headless to maxCostUsd",
         ),
+        ({"provider": "codex", "prompt": "x", "max_cost_usd": 1.0}, "for it does not tell"),
     ],
 )
 def test_a_limit_that_nobody_could_hold_is_refused(host: Host, fields: dict[str, Any], words: str) -> None:
