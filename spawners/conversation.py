@@ -51,13 +51,17 @@ class Journal:
             file.write(json.dumps(entry).encode() + b"\n")
 
     def read(self) -> tuple[Opening | None, list[dict[str, Any]]]:
-        """The opening (None: none was written down) and the entries; a half-written last one is left out,
-        for nothing of it was said."""
+        """The opening (None: none was written down) and the entries; a half-written last one is cut off,
+        for nothing of it was said. Raises `OSError`."""
         try:
-            with open(self._path, "rb") as file:
-                lines = file.read().split(b"\n")[:-1]
+            with open(self._path, "r+b") as file:
+                found = file.read()
+                whole = found.rfind(b"\n") + 1
+                if whole < len(found):
+                    file.truncate(whole)  # or the next entry would be written behind it, on the same line
         except FileNotFoundError:
             return None, []
+        lines = found[:whole].splitlines()
         first, *entries = [json.loads(line) for line in lines] or [{}]
         if "opening" not in first:
             return None, []
@@ -180,6 +184,7 @@ class Conversation:
         try:
             self._journal.add(self._at, entry)
         except OSError as error:
+            self._dialogue.take_outgoing()  # or it would be said with the next word
             self._broken = f"what is said cannot be written down ({error.strerror}); resume it as a new agent"
             raise ProviderError("unsupported", self._broken) from error
         failpoint("after_words_recorded")

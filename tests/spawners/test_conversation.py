@@ -184,12 +184,16 @@ async def test_a_half_written_last_entry_was_never_said(
     journal = tmp_path / "dialogue.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"at": 0, "do": "send", "te')
 
-    only = talk()
-    await only.hears("again: hello")
-    only.conversation.finish()
-    await only.end()
+    second = talk()
+    await second.hears("again: hello")
+    second.conversation.send("more")
+    await second.drop()
+    third = talk()
+    await third.hears("again: more")
+    third.conversation.finish()
+    await third.end()
 
-    assert await output(session) == ["hello", "again: hello"]
+    assert await output(session) == ["hello", "again: hello", "more", "again: more"]
 
 
 async def test_what_cannot_be_said_is_refused_and_not_written_down(
@@ -221,9 +225,12 @@ async def test_what_cannot_be_written_down_is_not_said(
     with pytest.raises(ProviderError, match="cannot be written down"):
         only.conversation.finish()
 
+    await session.give(len("hello\nagain: hello\n"), b"again\n")
+    await only.hears("again")
+    await session.live_members()  # whatever was written before has arrived by now
     await session.close_stdin()
     await only.end()
-    assert await output(session) == ["hello", "again: hello"]
+    assert await output(session) == ["hello", "again: hello", "again"]
 
 
 async def test_after_its_output_was_rotated_away_it_is_heard_but_not_spoken_to(
