@@ -62,6 +62,7 @@ class CodexDialogue:
         self._left: frozenset[str] = frozenset()
         self._mode = opening.approval_mode
         self._overrides: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
         self._change = events.Changed()
         self._peer.request("initialize", "initialize", CLIENT)
 
@@ -131,7 +132,7 @@ class CodexDialogue:
         self._background = self._items.open
         message = [{"type": "text", "text": self._waiting.popleft()}]
         turn = {"threadId": self._thread, "input": message, **self._overrides}
-        self._overrides = {}
+        self._sent, self._overrides = self._overrides, {}
         self._peer.request("turn", "turn/start", turn)
 
     def _interrupt(self) -> None:
@@ -189,6 +190,8 @@ class CodexDialogue:
             return  # it has ended before
         if tag in ("initialize", "thread"):
             self._broken = True
+        if tag == "turn":
+            self._overrides = self._sent | self._overrides  # it has not taken them
         yield from self._over(events.TurnEnded(status="failed", error=error))
 
     def _noticed(self, method: str, params: Line) -> Iterator[Event]:

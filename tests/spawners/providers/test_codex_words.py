@@ -190,6 +190,19 @@ def test_another_mode_holds_from_the_next_turn_on_and_is_confirmed_then() -> Non
     assert news == [events.Changed("other", "read-only")]
 
 
+def test_another_mode_is_asked_for_again_if_its_turn_was_refused() -> None:
+    talk = dialogue()
+    talk.change(None, ApprovalMode.READ_ONLY)
+    talk.send("again")
+    talk.send("once more")
+    talk.feed(over())
+    refused = words(talk)[-1]
+
+    talk.feed(lines({"id": refused["id"], "error": {"code": -32000, "message": "no"}}))
+
+    assert words(talk)[-1]["params"]["sandboxPolicy"] == {"type": "readOnly"}
+
+
 def test_what_goes_on_in_the_background_between_turns_does_not_make_it_busy() -> None:
     talk = dialogue()
     item = {"type": "commandExecution", "id": "i1", "command": "serve", "status": "completed"}
