@@ -31,6 +31,9 @@ HOLD_FIRST_MS, HOLD_LONGEST_MS = 300_000, 3_600_000
 HOLDS = 20
 """Waits in a row for a limit that never lets a single answer through: most of a day."""
 
+HOST = "system"
+"""Who stops what has run out of memory, or stays when its work is done; anybody else wants an end of it."""
+
 SPREAD = 0.25
 AFTER_RESET_MS = 5_000
 """Agents that waited for the same moment come a little apart, and never before it."""
@@ -100,7 +103,7 @@ def follow(ended: Ended) -> Next:
 
 def _was_wanted(ended: Ended) -> bool:
     stop, status, kind = ended.record.stop, ended.verdict.status, ended.verdict.cause.kind
-    if stop is not None and not (stop.oom or stop.over):
+    if stop is not None and (stop.by != HOST or not (stop.oom or stop.over)):
         return True
     if status in (Status.CANCELLED, Status.TIMEOUT, Status.REJECTED):
         return True

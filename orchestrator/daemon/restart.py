@@ -101,6 +101,9 @@ class Restarts:
         return max(0.0, min(times, default=now_ms() + LOOK_S * 1000) - now_ms())
 
     async def _start(self, record: AgentRecord, successor: Successor, spawning: Spawning) -> None:
+        if self._registry.get(successor.agent_id) is not None:
+            self._started(record.id, successor)  # by the daemon before this one
+            return
         kept = self._requests.load(record.id) or self._requests.load(successor.agent_id)
         if kept is None:
             self._give_up(record.id, "what it was asked for is not known any more")
@@ -112,14 +115,21 @@ class Restarts:
             await spawning.spawn(requested(kept, record, successor), asker, succeeds=record.id)
         except ApiError as error:
             if self._registry.get(successor.agent_id) is None:
+                self._requests.delete(successor.agent_id)
                 self._refused(record, error)
                 return
         failpoint("after_successor_started")
-        self._change(record.id, None, restarted_as=successor.agent_id, restart_at=None, reason=None)
-        self._requests.delete(record.id)
-        log.info("agent.restarted", agent=record.id, successor=successor.agent_id)
+        self._started(record.id, successor)
+
+    def _started(self, agent_id: str, successor: Successor) -> None:
+        self._change(agent_id, None, restarted_as=successor.agent_id, restart_at=None, reason=None)
+        self._requests.delete(agent_id)
+        log.info("agent.restarted", agent=agent_id, successor=successor.agent_id)
 
     def _refused(self, record: AgentRecord, error: ApiError) -> None:
+        now = self._registry.get(record.id)
+        if now is None or now.successor is None:
+            return  # it was called off meanwhile
         if error.code is Code.STORAGE_FULL or error.details.get("rule") in PASSING:
             self._later(record.id)
         else:
@@ -146,8 +156,16 @@ def _needs_request(record: AgentRecord) -> bool:
 
 
 def requested(kept: Kept, record: AgentRecord, successor: Successor) -> SpawnRequest:
-    """Return what is asked for in the place of `record`: the same again, or to go on with what it did."""
-    request = msgspec.structs.replace(kept.request, agent_id=successor.agent_id, idempotency_key=None)
+    """Return what is asked for in the place of `record`: the same again, or to go on with what it did.
+
+    It may do what `record` might do at its end, which may be less than what it was started with.
+    """
+    request = msgspec.structs.replace(
+        kept.request,
+        agent_id=successor.agent_id,
+        idempotency_key=None,
+        approval_mode=record.agent.approval_mode,
+    )
     if not successor.resumes:
         return request
     takes_messages = request.conversation or request.mode is Mode.EMBEDDED

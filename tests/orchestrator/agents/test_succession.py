@@ -27,8 +27,8 @@ def ended(record: AgentRecord, status: Status, kind: CauseKind = CauseKind.EXIT,
     return Ended(record=record, verdict=Verdict(status, Cause(kind=kind, message="")), at=1000, **facts)
 
 
-def stopped(**evidence: str) -> StopIntent:
-    return StopIntent(by="me", at=0, grace_s=1, **evidence)
+def stopped(by: str = "system", **evidence: str) -> StopIntent:
+    return StopIntent(by=by, at=0, grace_s=1, **evidence)
 
 
 FAILED, SUCCEEDED, LOST = Status.FAILED, Status.SUCCEEDED, Status.LOST
@@ -42,8 +42,10 @@ FOLLOWED = [
     (SUCCEEDED, CauseKind.EXIT, None, "always"),
     (SUCCEEDED, CauseKind.EXIT, stopped(over="done"), "always"),
     (LOST, CauseKind.UNKNOWN, None, ""),
-    (Status.CANCELLED, CauseKind.STOPPED, stopped(), ""),
-    (FAILED, CauseKind.EXIT, stopped(), ""),
+    (Status.CANCELLED, CauseKind.STOPPED, stopped("me"), ""),
+    (FAILED, CauseKind.EXIT, stopped("me"), ""),
+    (FAILED, CauseKind.OOM, stopped("me", oom="x"), ""),
+    (SUCCEEDED, CauseKind.EXIT, stopped("me", over="done"), ""),
     (FAILED, CauseKind.STOPPED, stopped(limit="turns"), ""),
     (Status.TIMEOUT, CauseKind.TIMEOUT, None, ""),
     (Status.TIMEOUT, CauseKind.TIMEOUT, stopped(idle="x"), ""),

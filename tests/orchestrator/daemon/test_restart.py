@@ -14,9 +14,12 @@ import speaking
 from muster_processes import until
 from running import Host
 
+from orchestrator.agents.record import AgentRecord, Successor
 from orchestrator.agents.succession import GO_ON
+from orchestrator.daemon.restart import requested
+from orchestrator.store.requests import Kept
 from relay.wire import endpoints
-from relay.wire.agents import ManagedAgent, Status
+from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 from relay.wire.base import now_ms
 
 
@@ -133,3 +136,21 @@ def test_after_a_rate_limit_it_goes_on_when_that_is_over(host: Host, ledger: Pat
     assert reset <= first.restart_at <= reset + 5000
     assert host.stop(first.id).restart_at is None
     assert [said for kind, said, *_ in told(ledger)[before:] if kind == "said"] == [prompt]
+
+
+def test_what_follows_may_do_no_more_than_the_one_before_at_its_end() -> None:
+    agent = ManagedAgent(
+        id="ag-1",
+        status=Status.FAILED,
+        provider="claude",
+        mode=Mode.HEADLESS,
+        created_at=0,
+        turns=1,
+        approval_mode="read-only",
+    )
+    kept = Kept(request=SpawnRequest(provider="claude", prompt="go", approval_mode="open"))
+
+    for resumes in (True, False):
+        following = Successor(agent_id="ag-2", at=0, attempt=1, resumes=resumes)
+        asked = requested(kept, AgentRecord(agent=agent, directory="/x"), following)
+        assert asked.approval_mode == "read-only"
