@@ -15,7 +15,7 @@ from orchestrator.daemon.observations import Observation
 from relay.wire.approvals import Approval
 from relay.wire.errors import ApiError, Code
 from relay.wire.questions import taken
-from spawners.errors import SessionBusy, SessionEnded, SessionTyping
+from spawners.errors import SessionBusy, SessionEnded, SessionTyping, SpawnerError
 from spawners.message import FRAME
 from spawners.providers.base import Decision
 from spawners.providers.manifest import Menu, words_of
@@ -46,6 +46,8 @@ async def press(reach: Reach, observation: Observation, settled: Approval, said:
             await _press(reach, observation, settled, menu.allow if said.allow else menu.deny, menu)
         except SessionEnded:
             raise ApiError(Code.ENDED, f"agent {settled.agent_id} has just ended") from None
+        except SpawnerError as error:
+            raise _refused(Code.BUSY, f"its terminal cannot be reached ({error})") from None
 
 
 def _menu(reach: Reach, settled: Approval, said: Decision) -> Menu:
@@ -79,13 +81,18 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
     except (SessionTyping, SessionBusy) as error:
         observer.unanswered(settled.id)
         raise _refused(Code.BUSY, str(error)) from None
+    except SessionEnded:
+        raise
+    except SpawnerError as error:
+        observer.unanswered(settled.id)
+        raise ApiError(Code.TIMEOUT, f"whether {key} reached its terminal is unknown: {error}") from None
     evidence = await _gone(typist, menu, shown, observation, settled)
     if not evidence:
         observer.unanswered(settled.id)
         unread = "" if pressed.became is Became.TYPED else f" ({pressed.evidence})"
         raise ApiError(
             Code.TIMEOUT,
-            f"{key} was pressed and the question is still shown after {VERIFY_S:g} s{unread}: "
+            f"{key} was pressed and nothing shows within {VERIFY_S:g} s that it was taken{unread}: "
             f"whether it was answered is unknown, and no key is pressed again: see `muster screen "
             f"{settled.agent_id}`",
         )
@@ -122,6 +129,8 @@ async def _gone(typist: Typist, menu: Menu, shown: str, observation: Observation
             now = await typist.see(now)
     except SessionEnded:
         return "it has ended after the key"
+    except SpawnerError:
+        return ""
 
 
 def about(menu: str, arguments: str) -> bool:

@@ -41,6 +41,9 @@ async def expire_approvals(reach: Reach) -> None:
                         agent=approval.agent_id,
                         why=error.message,
                     )
+            except Exception:  # the edge of a loop: the others' time runs out all the same
+                given_up.add(approval.id)
+                log.exception("approval.not_expired", approval=approval.id, agent=approval.agent_id)
         await asyncio.sleep(EVERY_S)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -11,6 +10,7 @@ from orchestrator.agents.record import AgentRecord, StopIntent
 from orchestrator.agents.registry import Registry
 from relay.wire.agents import ManagedAgent
 from relay.wire.base import now_ms
+from relay.wire.errors import ApiError
 from spawners.errors import SessionEnded
 from spawners.providers.tally import Outcome
 
@@ -55,8 +55,12 @@ class Limits:
         if record is None or record.agent.ended or record.stop is not None or self._stop is None:
             return  # somebody has stopped it before: that is why it ends
         log.info("agent.reached_its_limit", agent=agent_id, **intent.evidence)
-        with contextlib.suppress(SessionEnded):
+        try:
             self._stop(agent_id, intent)
+        except SessionEnded:
+            return
+        except ApiError as error:  # a full disk: whoever has noticed will notice again
+            log.error("agent.not_stopped", agent=agent_id, error=error.message)
 
 
 def reached(agent: ManagedAgent, outcome: Outcome) -> str:

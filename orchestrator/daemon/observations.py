@@ -32,6 +32,9 @@ __all__ = ["Observation", "Observations"]
 
 log = structlog.get_logger()
 
+AGAIN_S = 5.0
+"""Until a stop is tried again that could not be written down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -148,7 +151,9 @@ class Observations:
     async def _linger(self, conversation: Conversation, linger_s: float) -> None:
         await conversation.closed.wait()
         await asyncio.sleep(linger_s)
-        self._limits.over(conversation.agent_id, linger_s)
+        while True:
+            self._limits.over(conversation.agent_id, linger_s)
+            await asyncio.sleep(AGAIN_S)
 
     async def _listen(self, conversation: Conversation, observer: Observer) -> None:
         async def show_once_caught_up() -> None:
@@ -160,6 +165,8 @@ class Observations:
             await conversation.run()
         except SpawnerError as error:
             log.warning("agent.not_heard", agent=conversation.agent_id, error=str(error))
+        except Exception:  # the edge to adapters, which may be a stranger's
+            log.exception("agent.not_heard", agent=conversation.agent_id)
         finally:
             showing.cancel()
 
@@ -177,7 +184,10 @@ class Observations:
             upto_there = asyncio.create_task(conversation.heard_upto(upto))
             await asyncio.wait((listening, upto_there), return_when=asyncio.FIRST_COMPLETED)
             upto_there.cancel()
-            conversation.over()
+            try:
+                conversation.over()
+            except Exception:  # the same edge; without a verdict it would never end
+                log.exception("agent.not_heard", agent=agent_id)
             return observation.observer.outcome
         outcome = observation.observer.outcome
         # Whoever works in a terminal may leave at any time.

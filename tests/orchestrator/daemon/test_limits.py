@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.daemon.limits import reached
+from orchestrator.agents.record import AgentRecord, StopIntent
+from orchestrator.agents.registry import Registry
+from orchestrator.daemon.limits import Limits, reached
+from orchestrator.store.database import Database
 from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.errors import ApiError, Code
 from spawners.providers.tally import Outcome
+
+AGENT = "ag-0123456789ab"
+
+
+def limited(**limits: Any) -> ManagedAgent:
+    facts = {"status": Status.RUNNING, "provider": "claude", "mode": Mode.HEADLESS, "created_at": 1}
+    return ManagedAgent(id=AGENT, **facts, **limits)
 
 
 @pytest.mark.parametrize(
@@ -30,13 +42,22 @@ from spawners.providers.tally import Outcome
     ],
 )
 def test_what_is_too_much(limits: dict[str, Any], outcome: dict[str, Any], words: str) -> None:
-    agent = ManagedAgent(
-        id="ag-0123456789ab",
-        status=Status.RUNNING,
-        provider="claude",
-        mode=Mode.HEADLESS,
-        created_at=1,
-        **limits,
-    )
+    assert reached(limited(**limits), Outcome(**outcome)) == words
 
-    assert reached(agent, Outcome(**outcome)) == words
+
+def test_a_stop_that_cannot_be_written_down_is_tried_again(tmp_path: Path) -> None:
+    registry = Registry(Database(str(tmp_path / "host.db")), "h")
+    registry.create(AgentRecord(agent=limited(max_turns=1), directory=str(tmp_path)))
+    stops: list[str] = []
+
+    def stop(agent_id: str, intent: StopIntent) -> AgentRecord:
+        stops.append(intent.limit)
+        raise ApiError(Code.STORAGE_FULL, "full")
+
+    limits = Limits(registry)
+    limits.stop_with(stop)
+
+    limits.check(AGENT, Outcome(turns=2))
+    limits.check(AGENT, Outcome(turns=2))
+
+    assert len(stops) == 2
