@@ -82,7 +82,8 @@ class Observer:
         agent = record.agent
         self._asked = {a.id: a for a in agent.approvals if a.state is ApprovalState.PENDING}
         self._tally = Tally(known(agent))
-        if agent.activity is not None and agent.activity_source is not None:
+        # Its process is looked at anew, and tells only of a change.
+        if agent.activity is not None and agent.activity_source not in (None, "process"):
             self._sightings.saw(agent.activity_source, agent.activity, agent.activity_at or 0)
 
     def asks(self, approval_id: str) -> bool:

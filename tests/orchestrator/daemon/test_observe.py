@@ -228,3 +228,18 @@ async def test_what_hooks_have_told_of_is_not_asked_again_by_its_menu(
     later.caught_up()
     later.asks_on_screen(question("menu"))
     assert [(asked.tool, asked.state) for asked in agent(registry).approvals] == [("Bash", "pending")]
+
+
+def test_a_process_is_looked_at_anew_by_a_new_daemon(
+    observe: Callable[..., Observer], registry: Registry
+) -> None:
+    observer = observe()
+    observer.caught_up()
+    observer.saw("process", Activity.BLOCKED, now_ms(), "stopped")
+    assert doing(registry) == (Activity.BLOCKED, "process")
+
+    later = observe()
+    later.caught_up()
+    later.saw("screen", Activity.IDLE, now_ms())
+
+    assert doing(registry) == (Activity.IDLE, "screen")
