@@ -209,7 +209,7 @@ class Spawning:
 
     async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
         try:
-            self._write_files(launch.agent_id, plan)
+            self._write_files(launch, plan)
             self._host.settle(plan.edits)
             session = await self._spawner.spawn(launch)
         except (SpawnFailed, OSError) as error:
@@ -218,12 +218,12 @@ class Spawning:
         failpoint("after_spawned")
         return self._supervisor.took(launch.agent_id, session)
 
-    def _write_files(self, agent_id: str, plan: Plan) -> None:
+    def _write_files(self, launch: Launch, plan: Plan) -> None:
         if plan.opening is not None:
-            self._observations.journal(agent_id).begin(plan.opening)
-        if not plan.files:
+            self._observations.journal(launch.agent_id).begin(plan.opening)
+        if not plan.files and launch.size is None:  # in a terminal hooks may have to leave something
             return
-        folder = self._observations.folder(agent_id)
+        folder = self._observations.folder(launch.agent_id)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         for name, content in plan.files.items():
             descriptor = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -117,3 +117,11 @@ def test_who_works_goes_on(host: Host) -> None:
     agent = host.spawn("sh", "-c", script, idle_timeout_ms=2000)
 
     assert host.ended(agent.id).status == "succeeded"
+
+
+def test_its_hooks_have_a_place_to_leave_what_no_daemon_takes(host: Host) -> None:
+    argv = ("sh", "-c", 'touch "$MUSTER_HOOKS" && exit 7')
+    agent = host.ended(host.spawn(*argv, mode=Mode.EMBEDDED).id)
+
+    assert agent.cause is not None
+    assert agent.cause.exit_code == 7, agent.cause.output_tail
