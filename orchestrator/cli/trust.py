@@ -42,7 +42,7 @@ def command(
         found = trust.remove(folder)
         if found is None:
             raise CliError(f"{folder} is not on the list; `muster trust --list` shows it", Exit.NOT_FOUND)
-        print(f"no longer trusted: {found}")
+        print(f"no longer trusted: {found} (a CLI that was told before keeps it in its own settings)")
         return None
     try:
         print(f"trusted: {trust.add(folder)}")

@@ -13,7 +13,8 @@ def test_a_folder_is_put_on_the_list_shown_and_taken_off(muster: Muster, tmp_pat
     muster.variables["MUSTER_POLICY_TRUST"] = "/by/policy"
     assert muster("trust", "--list").text.splitlines() == [str(tmp_path), "/by/policy"]
     assert muster("trust", "--list", "--json").json == [str(tmp_path), "/by/policy"]
-    assert muster("trust", "--remove", str(tmp_path)).text == f"no longer trusted: {tmp_path}\n"
+    removed = muster("trust", "--remove", str(tmp_path)).text
+    assert removed.startswith(f"no longer trusted: {tmp_path} (a CLI that was told before keeps it")
     assert muster("trust", "--remove", str(tmp_path)).code == 3
 
 
