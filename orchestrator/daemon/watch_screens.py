@@ -35,6 +35,9 @@ MOST_S = 0.005
 LONGEST_S = 16.0
 """Less than after which an emulation is forgotten; to make it anew costs as much as fifty looks."""
 
+NEVER = 2**62
+"""No output ever reaches as far as this, so who waits for it waits for the end."""
+
 NO_LETTERS = re.compile(r"[\W\d_]+")
 """A spinner that turns and a clock that runs are no progress."""
 
@@ -66,8 +69,8 @@ class Screens:
                 self._take(seen, look, settled)
                 if settled:
                     await session.grown(look.offset)
-                elif look.offset == offset:
-                    return
+                elif look.offset == offset and await _over(session):
+                    return  # else an unfinished sequence holds up the emulation
                 offset = look.offset
                 await self._rest()
         except SpawnerError:
@@ -99,6 +102,16 @@ async def _grows(session: Session, offset: int) -> bool:
     try:
         async with asyncio.timeout(QUIET_S):
             await session.grown(offset)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _over(session: Session) -> bool:
+    """Whether its output has ended."""
+    try:
+        async with asyncio.timeout(0):
+            await session.grown(NEVER)
     except TimeoutError:
         return False
     return True

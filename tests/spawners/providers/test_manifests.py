@@ -28,6 +28,7 @@ WANTED = {
     "aider-pasted-2-lines": ("idle", READY),
     "aider-pasted-60-lines": ("idle", READY),
     "aider-pasted-long-line": ("idle", READY),
+    "aider-streaming": ("busy", WORKING),
     "claude-after-long-paste": ("idle", READY),
     "claude-apikey": ("blocked", "asks about the API key it has found"),
     "claude-approval": ("blocked", APPROVAL),
