@@ -66,6 +66,8 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
     found = await parts.recover()
     log.info("daemon.recovered", running=found.running, ended=found.ended, lost=found.lost)
     tasks = [asyncio.create_task(work, name=name) for name, work in parts.loops().items()]
+    for task in tasks:
+        task.add_done_callback(_tell_of_failure)
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, ending.asked.set)
@@ -84,6 +86,12 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
         left = parts.registry.active_count
         await parts.close()
         log.info("daemon.ended", agents_left_running=left)
+
+
+def _tell_of_failure(loop: asyncio.Task[None]) -> None:
+    """No loop ends by itself: without a word, nobody would know why what it does is not done any more."""
+    if not loop.cancelled() and (error := loop.exception()) is not None:
+        log.critical("daemon.loop_failed", loop=loop.get_name(), exc_info=error)
 
 
 async def _stop_all(reach: Reach) -> None:
