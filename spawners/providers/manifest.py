@@ -25,6 +25,8 @@ __all__ = ["Activity", "Judgement", "Manifest", "Menu", "Rule", "judge", "load",
 VERSION = 1
 MAX_SAID = 200
 FRAME = " │─╭╮╰╯┃━"
+ANSWER = re.compile(r"([❯›●] *)?1\. ")
+"""The first answer of a menu; the mark shows which one is chosen."""
 
 
 class Activity(enum.StrEnum):
@@ -95,8 +97,13 @@ class Judgement:
 
 
 def words_of(menu: str) -> str:
-    """The text of a menu on one line, without its frame; what is too long is cut."""
-    lines = (line.strip(FRAME) for line in menu.splitlines())
+    """What a menu asks, on one line, without its frame and answers; what is too long is cut.
+
+    Without the answers, because the mark among them moves while the question stays the same.
+    """
+    lines = [line.strip(FRAME) for line in menu.splitlines()]
+    first = max((index for index, line in enumerate(lines) if ANSWER.match(line)), default=len(lines))
+    lines = lines[:first]
     return " ".join(" ".join(lines).split())[:MAX_SAID]
 
 

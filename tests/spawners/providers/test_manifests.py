@@ -5,11 +5,12 @@ A file in `tests/golden/providers/NAME-VERSION/screens/` is a title and what tmu
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from spawners.providers.manifest import Activity, judge, load, parse
+from spawners.providers.manifest import Activity, judge, load, parse, words_of
 from spawners.providers.registry import BUILTIN
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "providers"
@@ -53,6 +54,7 @@ WANTED = {
     "codex-pasted-long-line": ("idle", READY),
     "copilot-after-long-paste": ("idle", FAILED + "400 stub failure"),
     "copilot-approval": ("blocked", APPROVAL),
+    "copilot-approval-path": ("blocked", APPROVAL),
     "copilot-busy": ("busy", WORKING),
     "copilot-busy-on-second": ("busy", WORKING),
     "copilot-error": ("idle", FAILED + "400 stub failure"),
@@ -202,12 +204,22 @@ def test_the_menu_of_an_approval_is_there_only_while_it_is_asked(name: str) -> N
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_MENU if WANTED[name][1] == APPROVAL])
-def test_a_menu_on_which_another_answer_is_chosen_takes_no_key(name: str) -> None:
-    """Enter would take that one: a person has moved the mark."""
+def test_a_menu_on_which_another_answer_is_chosen_takes_no_enter(name: str) -> None:
+    """Enter would take that one: a person has moved the mark. A number takes the answer that it names."""
     menu = load(name.partition("-")[0]).menu
     assert menu is not None
     lines = screen(name)[1]
-    mark = next(mark for mark in "❯›●" if any(f"{mark} 1." in line for line in lines))
-    moved = [line.replace(f"{mark} 1.", "  1.").replace("  2.", f"{mark} 2.") for line in lines]
+    moved = [re.sub(r"[❯›●] 1\.", "  1.", line).replace("  2.", "❯ 2.") for line in lines]
 
-    assert not menu.shown(moved)
+    assert bool(menu.shown(moved)) == (menu.allow == "1")
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_MENU if WANTED[name][1] == APPROVAL])
+def test_a_question_is_told_without_its_answers(name: str) -> None:
+    menu = load(name.partition("-")[0]).menu
+    assert menu is not None
+
+    told = words_of(menu.shown(screen(name)[1]))
+
+    assert re.search(r"touch|outside", told)
+    assert not re.search(r"[❯›●]|\d\. ", told)
