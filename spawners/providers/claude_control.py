@@ -159,8 +159,8 @@ class ClaudeDialogue(ClaudeStream):
             self._write({"type": "control_response", "response": error})
             return
         tool, given = text_of(request, "tool_name") or "", inner(request, "input")
-        if not self._opening.asks:
-            self._respond(request_id, {"behavior": "deny", "message": "nobody is there to approve this"})
+        if not self._opening.asks or self._mode is ApprovalMode.READ_ONLY:
+            self._respond(request_id, {"behavior": "deny", "message": "nobody may approve this here"})
             return
         self._asked[request_id] = _Asked(tool, given)
         yield events.ApprovalAsked(request_id, tool, canonical(given), title(tool, given))

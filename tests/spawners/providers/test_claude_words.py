@@ -123,6 +123,17 @@ QUESTION = {
 }
 
 
+@pytest.mark.parametrize("opening", [{"asks": False}, {"approval_mode": ApprovalMode.READ_ONLY}])
+def test_where_nobody_may_grant_it_what_needs_leave_is_denied(opening: dict[str, Any]) -> None:
+    talk = dialogue(**opening)
+    talk.take_outgoing()
+
+    assert talk.feed(asks("Write", file_path="/x")) == []
+
+    response = json.loads(talk.take_outgoing())["response"]
+    assert response["response"]["behavior"] == "deny"
+
+
 def test_a_question_is_answered_by_the_reason_of_its_approval() -> None:
     talk = dialogue()
     talk.take_outgoing()
