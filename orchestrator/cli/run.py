@@ -198,8 +198,8 @@ class _Run:
             self._copy_bytes(agent.id)
 
     def _print_answer(self, agent: ManagedAgent) -> None:
-        """Print what it has answered; of a run without answer and error, all that it wrote."""
-        if agent.result is None and agent.error is None:
+        """Print what it has answered; of a run that said nothing in its protocol, all that it wrote."""
+        if agent.result is None and agent.error is None and agent.provider_session_id is None:
             self._copy_bytes(agent.id)
         elif agent.result is not None:
             with suppress(BrokenPipeError):

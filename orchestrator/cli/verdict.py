@@ -48,7 +48,7 @@ def spawn_exit(error: ApiError) -> int | None:
 def spoken(agent: ManagedAgent) -> str | None:
     """Return what is to be said about an ending that is more than an exit code."""
     cause = agent.cause
-    if cause is None or cause.kind is CauseKind.EXIT:
+    if cause is None or (cause.kind is CauseKind.EXIT and agent.error is None):
         return None
     if cause.kind is CauseKind.SIGNAL and cause.signal is not None:
         return f"{agent.id} was killed by {signal_name(cause.signal)}"

@@ -8,13 +8,14 @@ import signal
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 from local_api import FakeServer, an_agent, frames, output
 from muster_command import Muster
 from muster_processes import until
 
 from relay.wire.agents import Cause, CauseKind, ExitFacts, ManagedAgent, SpawnResponse, Status
-from relay.wire.endpoints import GET_AGENT, READ_OUTPUT, SEND_INPUT, SPAWN, STOP_AGENT
+from relay.wire.endpoints import GET_AGENT, LIST_APPROVALS, READ_OUTPUT, SEND_INPUT, SPAWN, STOP_AGENT
 from relay.wire.errors import ApiError, Code
 from relay.wire.output import Frame, Kind, gap_frame
 from relay.wire.serving import Call
@@ -329,3 +330,41 @@ def test_a_queued_agent_is_waited_for_and_says_why(muster: Muster, daemon: FakeS
     assert "no host is online" in said.err
     assert waited[:1] == ["running"]
     assert waited[-1] == "ended"
+
+
+def provided(agent: ManagedAgent, **said: Any) -> ManagedAgent:
+    return msgspec.structs.replace(agent, provider="claude", provider_session_id="s", **said)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "out", "err"),
+    [
+        (provided(SUCCEEDED, result="done"), 0, b"done\n", ""),
+        (SUCCEEDED, 0, b"{words}", ""),
+        (
+            provided(
+                ended(Status.FAILED, CauseKind.EXIT, "API Error: 400", exit_code=1), error="API Error: 400"
+            ),
+            1,
+            b"",
+            "muster: ag-0123456789ab failed: API Error: 400\n",
+        ),
+        (
+            provided(ended(Status.CANCELLED, CauseKind.STOPPED), result=None),
+            1,
+            b"",
+            "ag-0123456789ab cancelled: it did",
+        ),
+    ],
+    ids=["answer", "no protocol", "error", "stopped"],
+)
+def test_of_a_provider_the_answer_is_printed_or_why_there_is_none(
+    muster: Muster, daemon: FakeServer, end: ManagedAgent, code: int, out: bytes, err: str
+) -> None:
+    script(daemon, end, (Kind.STDOUT, b"{words}"))
+    daemon.on(LIST_APPROVALS, [])
+
+    said = muster("run", "-p", "claude", "go")
+
+    assert (said.code, said.out) == (code, out)
+    assert err in said.err
