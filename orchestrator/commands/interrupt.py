@@ -21,7 +21,7 @@ from spawners.typist import Typist
 __all__ = ["interrupt"]
 
 QUIET_S = 10.0
-"""A CLI that ends a turn tells its tools to stop first: copilot and qwen take seconds."""
+"""A CLI that ends a turn tells its tools to stop first: some take seconds."""
 
 
 async def interrupt(reach: Reach, reference: str) -> AgentRecord:

@@ -250,12 +250,14 @@ class Observer:
         if due_ms is not None:
             self._show_within((due_ms - now) / 1000)
         changed = {name: value for name, value in wanted.items() if getattr(agent, name) != value}
-        if not changed:
-            return
         try:
-            self._registry.change(self._agent_id, EventType.AGENT_CHANGED, **changed)
+            if changed:
+                self._registry.change(self._agent_id, EventType.AGENT_CHANGED, **changed)
         except ApiError as error:
             log.error("agent.not_shown", agent=self._agent_id, error=error.message)
+            return
+        # The others are in the record, or too old for it.
+        self._answers = {name: given for name, given in self._answers.items() if name in self._asked}
 
     def _attention(self, doing: Sighting | None, now: int) -> str | None:
         silent_since = None
