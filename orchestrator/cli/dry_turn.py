@@ -55,7 +55,11 @@ def check_provider(server: Server, name: str, timeout_s: float, model: str | Non
     info = next((each for each in capabilities if each.name == name), None)
     if info is None:
         known = ", ".join(each.name for each in capabilities)
-        yield _check("adapter", FAIL, f"there is no provider {name!r}; known are: {known}")
+        yield _check(
+            "adapter",
+            FAIL,
+            f"there is no provider {name!r}; known are: {known}; `muster doctor` says what is left out",
+        )
         return
     yield _check("adapter", OK, info.source)
     if not info.installed:

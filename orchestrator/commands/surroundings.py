@@ -39,10 +39,11 @@ class Surroundings:
             return
         known = providers.names()
         found = [p.name for p in providers if not p.binaries or await self.executable(p.name)]
+        left_out = "".join(f"; left out: {problem}" for problem in providers.problems)
         raise ApiError(
             Code.UNKNOWN_PROVIDER,
             f"there is no provider {name!r} on this host; known are: {', '.join(known)}; "
-            f"installed of these: {', '.join(found)}",
+            f"installed of these: {', '.join(found)}{left_out}",
             known=list(known),
             installed=found,
         )

@@ -213,6 +213,11 @@ def test_an_unknown_provider_is_told_what_there_is_and_what_is_installed(host: H
     assert "scripted" in refused.value.details["installed"]
 
 
+def test_a_provider_whose_file_cannot_be_used_is_unknown_for_that_reason(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(ApiError, match=r"left out: .*/broken\.toml: the key binaries is missing"):
+        spawn(host, tmp_path, "x", provider="broken")
+
+
 def test_a_file_that_cannot_be_used_is_told_by_the_daemon(host: Host) -> None:
     with host.client() as client:
         health = client.call(endpoints.HEALTH)
