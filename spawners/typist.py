@@ -197,17 +197,22 @@ class Typist:
         return None
 
     async def _placed(self, text: str, before: Seen, deadline: float) -> tuple[Seen, bool, int]:
-        """Wait until the text is read and shown, and the time before its Enter has passed.
+        """Wait until the text is read and shown, and the time before its Enter has passed since.
 
-        Returns the screen, whether it shows the text, and how many bytes were not read.
+        A busy program takes the text late, and counts from then. Returns the screen, whether it shows
+        the text, and how many bytes were not read.
         """
         loop = asyncio.get_running_loop()
-        earliest = loop.time() + (self._manifest.submit_delay_s if self._manifest else SUBMIT_DELAY_S)
+        delay_s = self._manifest.submit_delay_s if self._manifest else SUBMIT_DELAY_S
         now, moved = before, loop.time()
+        earliest = moved + delay_s
+        was_shown = False
         while True:
             seen = await self.see(now)
             moved, now = (loop.time() if seen.offset != now.offset else moved), seen
             shown = stands(text, before, now, self._manifest)
+            if shown and not was_shown:
+                was_shown, earliest = True, loop.time() + delay_s
             unread = (await self._session.terminal()).unread
             time = loop.time()
             done = not unread and time >= earliest and (shown or time - moved >= QUIET_S)
