@@ -83,6 +83,7 @@ WANTED = {
     "opencode-busy-on-second": ("busy", WORKING),
     "opencode-error": ("idle", FAILED + "stub failure"),
     "opencode-idle": ("idle", READY),
+    "opencode-idle-tip": ("idle", READY),
     "opencode-pasted-2-lines": ("idle", READY),
     "opencode-pasted-60-lines": ("idle", READY),
     "opencode-pasted-long-line": ("idle", READY),
