@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from fnmatch import fnmatchcase
 
 from relay.core.agents import Agents
 from relay.core.changes import Changes, host_topic
@@ -44,6 +45,7 @@ class Spawning:
             former = await self._agents.find(caller, request.resume)
             request = going_on(request, former.agent)
         check_spawn(request)
+        self._check_keys(request)
         if request.orchestrator_id is not None:
             self._leases.known(request.orchestrator_id)
         async with self._changes.begin() as change:
@@ -70,6 +72,19 @@ class Spawning:
                 change.wake(host_topic(choice.host_id))
         self._placed(record, choice)
         return SpawnResponse(agent=shown(record, self._leases.record(record.host_id)))
+
+    def _check_keys(self, request: SpawnRequest) -> None:
+        """Refuse what the hosts would refuse, before any of it is stored here. Raises `ApiError`."""
+        adapters = (info for lease in self._leases for info in lease.record.facts.capabilities)
+        keys = {name for info in adapters for name in info.secrets}
+        for name in sorted(request.env):
+            if any(fnmatchcase(name, key) for key in keys):
+                raise ApiError(
+                    Code.POLICY_REFUSED,
+                    f"{name} holds a key, and keys do not travel; leave it out, write it into secrets.env "
+                    "(chmod 600) in the config folder of the host",
+                    rule="keys",
+                )
 
     def _placed(self, record: AgentRecord, choice: Choice) -> None:
         lease = self._leases.get(choice.host_id)

@@ -130,17 +130,16 @@ def test_a_planted_key_is_found_nowhere_else(relay: RelayServer, member: Host, t
     assert not told(relay, everybody) + told(member, everybody)
 
 
-def test_a_key_that_travels_is_refused_by_its_host(relay: RelayServer, member: Host, tmp_path: Path) -> None:
+def test_a_key_that_travels_is_refused_before_it_is_stored_anywhere(
+    relay: RelayServer, member: Host, tmp_path: Path
+) -> None:
     request = SpawnRequest(
         provider="scripted", orchestrator_id="b", prompt="x", cwd=str(tmp_path), env={"SCRIPTED_KEY": WRITTEN}
     )
-    with relay.client() as client:
-        agent = client.call(endpoints.SPAWN, request).agent
-    ended = relay.ended(agent.id)
-    assert ended.status is Status.REJECTED
-    assert ended.cause is not None
-    assert "write it into secrets.env" in ended.cause.message
-    until(lambda: files_with_keys(relay, member) == [], "the relay to forget what it handed on")
+    with relay.client() as client, pytest.raises(ApiError, match=r"write it into secrets\.env") as refused:
+        client.call(endpoints.SPAWN, request)
+    assert refused.value.code is Code.POLICY_REFUSED
+    assert files_with_keys(relay, member) == []
 
     local = member.ended(member.spawn(provider="scripted", prompt="x", ask=False, env=dict(request.env)).id)
     assert local.result == "1 small x"
