@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.commands.reach import Reach
@@ -22,6 +23,8 @@ __all__ = ["interrupt"]
 
 QUIET_S = 10.0
 """A CLI that ends a turn tells its tools to stop first: some take seconds."""
+NOTICED_S = 2.0
+"""Terminals that nobody watches are looked at about once a second."""
 
 
 async def interrupt(reach: Reach, reference: str) -> AgentRecord:
@@ -74,6 +77,15 @@ async def _press(reach: Reach, record: AgentRecord, observation: Observation) ->
             raise ApiError(Code.BUSY, f"{error}; nothing was pressed") from None
         except SessionEnded:
             raise ApiError(Code.ENDED, f"agent {record.id} has just ended") from None
+    return await _noticed(reach, record)
+
+
+async def _noticed(reach: Reach, record: AgentRecord) -> AgentRecord:
+    """Return the agent's record, if possible once that says as well that the turn is over."""
+    with reach.registry.watch(record.id) as news, contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(NOTICED_S):
+            while (reach.registry.get(record.id) or record).agent.activity is Activity.BUSY:
+                await news.get()
     return reach.registry.get(record.id) or record
 
 

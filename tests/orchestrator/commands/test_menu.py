@@ -129,12 +129,13 @@ def test_a_menu_is_known_by_the_arguments_that_it_shows(menu: str, arguments: st
 
 def test_an_interrupt_ends_the_turn_of_an_interface(host: Host) -> None:
     agent_id = claude(host, "paste", "busy", "stops")
+    until(lambda: host.get(agent_id).activity is Activity.BUSY, "it to be busy")
 
     interrupted = interrupt(host, agent_id)
     again = interrupt(host, agent_id)
 
     assert interrupted.status is again.status is Status.RUNNING
-    until(lambda: host.get(agent_id).activity is Activity.IDLE, "it to be idle")
+    assert interrupted.activity is again.activity is Activity.IDLE
 
 
 def test_an_interface_that_asks_a_person_is_not_interrupted(host: Host) -> None:
