@@ -64,7 +64,7 @@ def _limits(agent: ManagedAgent) -> Iterator[str]:
     if agent.cpus:
         yield f"{agent.cpus:g} cores"
     if agent.max_turns:
-        yield f"{agent.max_turns} answers of the model"
+        yield f"{agent.max_turns} answer{'s' * (agent.max_turns != 1)} of the model"
     if agent.max_cost_usd:
         yield f"{agent.max_cost_usd:g} USD"
     if agent.idle_timeout_ms:
@@ -164,7 +164,10 @@ def _end(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
     dropped = f", {size(end.dropped_bytes)} dropped" if end.dropped_bytes else ""
     yield "output", size(end.output_bytes) + dropped
     if end.max_rss_bytes or end.cpu_ms:
-        yield "used", f"{size(end.max_rss_bytes)} of memory at most, {duration(end.cpu_ms)} of processor time"
+        yield (
+            "machine",
+            f"{size(end.max_rss_bytes)} of memory at most, {duration(end.cpu_ms)} of processor time",
+        )
 
 
 def _exit(end: ExitFacts) -> str:
