@@ -46,7 +46,7 @@ TALK = """
 import os, shutil, signal, sys
 def size(*_):
     columns, rows = shutil.get_terminal_size()
-    print(f"<{rows}x{columns}>", flush=True)
+    os.write(1, f"<{rows}x{columns}>\\n".encode())  # print cannot be called again while it prints
 signal.signal(signal.SIGWINCH, size)
 os.environ.pop("LINES", None), os.environ.pop("COLUMNS", None)
 print("hello", flush=True)
