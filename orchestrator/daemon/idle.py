@@ -20,7 +20,7 @@ __all__ = ["end_idle", "see_halted"]
 log = structlog.get_logger()
 
 EVERY_S = 1.0
-HALTED_EVERY_S = 2.0
+HALTED_EVERY_S = 5.0
 """A look at five hundred processes takes ten milliseconds."""
 
 HELD = (Activity.BLOCKED, Activity.WAITING_INPUT)

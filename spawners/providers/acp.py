@@ -14,6 +14,7 @@ from spawners.providers.acp_session import Habits, Session
 from spawners.providers.acp_usage import Spent, usage_of
 from spawners.providers.base import ApprovalMode, Ask, Decision, Opening, ProviderError
 from spawners.providers.events import Event
+from spawners.providers.headless import value
 from spawners.providers.jsonlines import Event as Line
 from spawners.providers.jsonlines import inner, text_of
 from spawners.providers.jsonrpc import METHOD_NOT_FOUND, Answer, Call, Message, Peer
@@ -32,16 +33,19 @@ MAX_ANSWER = 1000
 
 
 def opening_of(ask: Ask) -> Opening:
-    """How a dialogue over ACP begins that does what `ask` wants."""
+    """How a dialogue over ACP begins that does what `ask` wants; only in guarded somebody is asked.
+
+    Raises `ProviderError` for a session to resume that is none.
+    """
     return Opening(
         channel="acp",
         prompt=ask.prompt,
         cwd=ask.cwd,
         model=ask.model,
         approval_mode=ask.approval_mode,
-        resume=ask.resume,
+        resume=None if ask.resume is None else value("session id", ask.resume),
         keep=ask.conversation,
-        asks=ask.asks,
+        asks=ask.asks and ask.approval_mode is ApprovalMode.GUARDED,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers.acp import Acp, Habits
+from spawners.providers.acp import Acp, Habits, opening_of
 from spawners.providers.acp_usage import number
 from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Edit, Opening, Plan
 from spawners.providers.copilot_stream import CopilotStream
@@ -92,9 +92,9 @@ class Copilot:
         if not isinstance(prompt, bytes):
             return self._embedded(ask, argv, prompt)
         argv += [*ALONE, *(("--trust-folder",) if ask.trusted else ())]
-        asking = ask.asks and ask.approval_mode is ApprovalMode.GUARDED
-        if asking or ask.conversation:
-            return self._speaking(ask, argv, asking)
+        speaking = opening_of(ask)
+        if speaking.asks or ask.conversation:
+            return Plan(argv=(*argv, "--acp"), stdin=Stdin(live=True), env=ENVIRONMENT, opening=speaking)
         session_id = ask.session_id
         if ask.resume is not None:
             argv.append(f"--resume={value('session id', ask.resume)}")
@@ -106,19 +106,6 @@ class Copilot:
         return Plan(
             argv=tuple(argv), stdin=Stdin(prompt), env=ENVIRONMENT, opening=opening, session_id=session_id
         )
-
-    def _speaking(self, ask: Ask, argv: list[str], asking: bool) -> Plan:
-        opening = Opening(
-            channel="acp",
-            prompt=ask.prompt,
-            cwd=ask.cwd,
-            model=ask.model,
-            approval_mode=ask.approval_mode,
-            resume=None if ask.resume is None else value("session id", ask.resume),
-            keep=ask.conversation,
-            asks=asking,
-        )
-        return Plan(argv=(*argv, "--acp"), stdin=Stdin(live=True), env=ENVIRONMENT, opening=opening)
 
     def _embedded(self, ask: Ask, argv: list[str], prompt: str | None) -> Plan:
         if ask.resume is not None:

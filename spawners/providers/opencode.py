@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from spawners.launch import Stdin
-from spawners.providers.acp import Acp, Habits
+from spawners.providers.acp import Acp, Habits, opening_of
 from spawners.providers.acp_usage import usage_of
 from spawners.providers.base import Ability, ApprovalMode, Ask, Dialogue, Opening, Plan, ProviderError
 from spawners.providers.embedded import MODES, first_prompt
@@ -98,20 +98,10 @@ class Opencode:
             raise ProviderError("unsupported", "opencode chooses its session id itself; leave it out")
         executable = required_executable(self.name, ask)
         resume = None if ask.resume is None else value("session id", ask.resume)
-        asking = ask.asks and ask.approval_mode is ApprovalMode.GUARDED
-        env = defaults(ask, QUIET) | _limits(ask, somebody_answers=asking or ask.mode == "embedded")
-        if isinstance(prompt, bytes) and (asking or ask.conversation):
-            opening = Opening(
-                channel="acp",
-                prompt=ask.prompt,
-                cwd=ask.cwd,
-                model=ask.model,
-                approval_mode=ask.approval_mode,
-                resume=resume,
-                keep=ask.conversation,
-                asks=asking,
-            )
-            return Plan(argv=(executable, "acp"), stdin=Stdin(live=True), env=env, opening=opening)
+        speaking = opening_of(ask)
+        env = defaults(ask, QUIET) | _limits(ask, somebody_answers=speaking.asks or ask.mode == "embedded")
+        if isinstance(prompt, bytes) and (speaking.asks or ask.conversation):
+            return Plan(argv=(executable, "acp"), stdin=Stdin(live=True), env=env, opening=speaking)
         argv = [executable, *(("run", "--format", "json") if isinstance(prompt, bytes) else ())]
         argv += ["--auto"] if ask.approval_mode is ApprovalMode.OPEN else ["--agent", AGENT]
         if ask.model is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from spawners.providers import events
@@ -101,10 +100,6 @@ class Tally:
             case events.TurnEnded():
                 known = self._ended(known, event)
         self.outcome = known
-
-    def take_all(self, several: Iterable[Event]) -> None:
-        for event in several:
-            self.take(event)
 
     def _answered(self, known: Outcome) -> Outcome:
         """One more answer of the model begins with the first thing after a message or a tool's result."""

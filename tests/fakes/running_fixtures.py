@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,3 +120,14 @@ def team(lasting_team: Team) -> Iterator[Team]:
     lasting_team.revive()
     for host in lasting_team.hosts.values():
         host.stop_agents()
+
+
+@contextlib.contextmanager
+def speaking_host(folder: Path, ledger: Path) -> Iterator[Host]:
+    """A host under `folder` on whose PATH `claude` is the scripted one that `speaking.install` made."""
+    host = Host(folder / "h", PATH=f"{ledger.parent}{os.pathsep}{os.environ['PATH']}")
+    host.start()
+    try:
+        yield host
+    finally:
+        host.end_agents()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import speaking
 from muster_processes import until
 from running import Host
+from running_fixtures import speaking_host
 
 from orchestrator.agents.record import AgentRecord, Successor
 from orchestrator.agents.succession import GO_ON
@@ -24,21 +24,14 @@ from relay.wire.base import now_ms
 
 
 @pytest.fixture(scope="module")
-def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bin")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return speaking.install(tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture(scope="module")
-def ledger(bin_folder: Path) -> Path:
-    return speaking.install(bin_folder)
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, bin_folder: Path, ledger: Path) -> Iterator[Host]:
-    found = Host(tmp_path_factory.mktemp("host") / "h", PATH=f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
-    found.start()
-    yield found
-    found.end_agents()
+def host(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[Host]:
+    with speaking_host(tmp_path_factory.mktemp("host"), ledger) as found:
+        yield found
 
 
 def told(ledger: Path) -> list[list[Any]]:

@@ -25,9 +25,14 @@ def heard(provider: str, data: bytes, size: int = 65536) -> list[Event]:
     return [event for piece in pieces for event in dialogue.feed(piece)]
 
 
+def take_all(tally: Tally, several: list[Event]) -> None:
+    for event in several:
+        tally.take(event)
+
+
 def outcome(several: list[Event]) -> Outcome:
     tally = Tally()
-    tally.take_all(several)
+    take_all(tally, several)
     return tally.outcome
 
 

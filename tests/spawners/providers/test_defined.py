@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from scripting import SCRIPTED
 from sources import ROOT
+from streams import take_all
 
 from spawners.launch import Stdin
 from spawners.providers.base import Ability, ApprovalMode, Ask, Opening, ProviderError
@@ -208,8 +209,8 @@ session = '^session: (\\S+)'
 def heard(output: bytes, size: int) -> Outcome:
     dialogue, tally = small(LINES).dialogue(Opening()), Tally()
     for start in range(0, len(output), size):
-        tally.take_all(dialogue.feed(output[start : start + size]))
-    tally.take_all(dialogue.end())
+        take_all(tally, dialogue.feed(output[start : start + size]))
+    take_all(tally, dialogue.end())
     return tally.outcome
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from samples import CHATTER, CLAUDE_DONE, CLAUDE_INIT, FAILURES, LONG, STARTED, SUCCESS
-from streams import SIZES, heard, lines, read
+from streams import SIZES, heard, lines, read, take_all
 
 from spawners.providers.base import Opening
 from spawners.providers.jsonlines import MAX_LINE, JsonLines
@@ -46,7 +46,7 @@ def test_fields_of_the_wrong_type_raise_nothing(provider: str) -> None:
     """Every field of a good run, one after the other, and the fields in it, with values it never has."""
     for line in SUCCESS[provider].splitlines():
         for spoilt in spoilings(json.loads(line)):
-            Tally().take_all(heard(provider, lines(spoilt)))
+            take_all(Tally(), heard(provider, lines(spoilt)))
 
 
 def spoilings(value: Any) -> Iterator[Any]:
@@ -107,9 +107,9 @@ def test_memory_is_bounded_whatever_is_said(provider: str) -> None:
     tracemalloc.start()
     try:
         for _ in range(100):
-            tally.take_all(dialogue.feed(CHATTER[provider]))
+            take_all(tally, dialogue.feed(CHATTER[provider]))
         for number in range(40):
-            tally.take_all(dialogue.feed(b"{%d" % number + b"x" * 1_000_000))
+            take_all(tally, dialogue.feed(b"{%d" % number + b"x" * 1_000_000))
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
