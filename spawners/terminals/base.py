@@ -1,0 +1,107 @@
+"""What a terminal is: pure words for one that opens a window, and what a window says of itself.
+
+A terminal is only a viewer. Its pid, its exit code and its environment tell nothing of the agent: four
+launchers corrupt what they are to execute, and eight give it the environment of their first instance. So what
+runs in the window is named by characters that nobody expands (`SAFE`), and reports in once it runs.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from spawners.launch import Size
+
+__all__ = ["SAFE", "Attempt", "Display", "Opener", "Report", "Terminal"]
+
+SAFE = re.compile(r"[A-Za-z0-9_./:-]+")
+"""All that a word of a command in a window may hold on POSIX; every terminal hands it on unchanged."""
+
+
+class Display(enum.Enum):
+    """What a terminal draws on. `NONE`: it keeps its windows itself, as tmux does."""
+
+    X11 = "x11"
+    WAYLAND = "wayland"
+    EITHER = "either"
+    DESKTOP = "desktop"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """A program to execute so that a window opens: `stdin` is what it reads, `new_console` asks Windows
+    for a console of its own."""
+
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    new_console: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the program in a window has said of itself. `handles` are the variables of its environment by
+    which its terminal knows the window (`WINDOWID`, `KITTY_WINDOW_ID`, `TMUX_PANE`, …)."""
+
+    pid: int
+    tty: str
+    size: Size
+    handles: Mapping[str, str] = field(default_factory=dict)
+
+
+class Attempt(Protocol):
+    """One try to open a window, made by whoever waits for the report from it."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What is to run in the window, each word `SAFE` on POSIX."""
+
+    async def reported(self) -> Report:
+        """Return what the window reports; whoever waits bounds the time."""
+
+    def void(self, why: str) -> None:
+        """Give the try up: a window that reports later is told to close."""
+
+
+class Terminal(ABC):
+    """One terminal program. All of it is pure but `installed`, which looks at the disk.
+
+    `name` is what people write, `programs` are looked for on PATH in this order, `marks` are variables that
+    are set in what runs inside it, `handles` those that name the window, `classes` what its windows are
+    called by the desktop (lower case, for finding the running one).
+    """
+
+    name: ClassVar[str]
+    programs: ClassVar[tuple[str, ...]]
+    display: ClassVar[Display] = Display.EITHER
+    tabs: ClassVar[bool] = False
+    marks: ClassVar[tuple[str, ...]] = ()
+    handles: ClassVar[tuple[str, ...]] = ()
+
+    def installed(self, path: str) -> str | None:
+        """The absolute path of its program among the folders of `path`, or None."""
+        return next(filter(None, (shutil.which(program, path=path) for program in self.programs)), None)
+
+    @abstractmethod
+    def argv(
+        self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
+    ) -> tuple[str, ...]:
+        """The words that open a window which executes `command`; `tab`: a tab where there is a window.
+
+        `title` and `cwd` are hints; those that a launcher could mistake are left out.
+        """
+
+    def opener(
+        self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
+    ) -> Opener:
+        """As `argv`, with what else the program needs."""
+        return Opener(self.argv(program, command, title, cwd, tab=tab))
+
+    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
+        """What brings the window with these handles to the front; None: this terminal cannot."""
+        return None
