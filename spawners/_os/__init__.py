@@ -4,7 +4,8 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` ·
+`find_desktop(environ)` · `terminals`
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ if sys.platform == "linux":
         unit_of,
         usable_cpus,
     )
+    from spawners._os.desktop import find_desktop, terminals
     from spawners._os.systemd import manager_socket, start_scope, stop_unit
 else:
     from spawners._os.manager import manager_socket, start_scope, stop_unit
+    from spawners._os.no_desktop import find_desktop, terminals
     from spawners._os.usage import (
         cgroup_limits,
         fork_is_safe,
@@ -66,6 +69,7 @@ __all__ = [
     "boot_id",
     "cgroup_limits",
     "collect",
+    "find_desktop",
     "fork_is_safe",
     "hand_over",
     "has_mark",
@@ -81,6 +85,7 @@ __all__ = [
     "send_signal",
     "start_scope",
     "stop_unit",
+    "terminals",
     "unit_of",
     "usable_cpus",
     "why_unsupported",

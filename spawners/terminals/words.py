@@ -1,0 +1,36 @@
+"""Words that several terminals share: hints only where they are safe, and focus through the X server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from spawners.terminals.base import Opener, is_safe
+
+__all__ = ["WINDOW_ID", "beside", "focus_by_window_id", "hint"]
+
+WINDOW_ID = "WINDOWID"
+"""The X11 number of the window, decimal, as xterm has given it to its programs since the beginning."""
+MAX_SOCKET = 100
+"""Bytes of a socket's path; the kernel takes 108, macOS 104."""
+
+
+def hint(value: str, *words: str) -> tuple[str, ...]:
+    """`words` with `value` in the place of each `{}`; nothing if it is empty or could be mistaken."""
+    return tuple(word.replace("{}", value) for word in words) if is_safe(value) else ()
+
+
+def beside(command: tuple[str, ...], name: str) -> str:
+    """A path for a socket beside what is executed in the window, in a folder that only its user may enter.
+
+    `{}` in `name` is the name of what is executed. Empty if there is no such folder, or the path is too long.
+    """
+    folder, own = os.path.split(command[-1])
+    path = os.path.join(folder, name.replace("{}", own))
+    return path if os.path.isabs(path) and is_safe(path) and len(path) <= MAX_SOCKET else ""
+
+
+def focus_by_window_id(handles: Mapping[str, str]) -> Opener | None:
+    """Raise the window through the window manager; only X11 lets one program do that to another's."""
+    window = handles.get(WINDOW_ID, "")
+    return Opener(("wmctrl", "-i", "-a", window)) if window.isdecimal() and window != "0" else None
