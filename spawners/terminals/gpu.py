@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spawners.terminals.base import Display, Opener, Terminal
-from spawners.terminals.words import WINDOW_ID, beside, focus_by_window_id, hint
+from spawners.terminals.base import Display, Opener
+from spawners.terminals.words import WINDOW_ID, XTerminal, beside, hint
 
 __all__ = ["Alacritty", "Foot", "Ghostty", "Kitty", "Wezterm"]
 
 
-class Kitty(Terminal):
+class Kitty(XTerminal):
     """A process of its own, with a socket for its remote control beside what runs in the window.
 
     Whoever reaches that socket can type into the window, so it lies in a folder that only its user may
@@ -53,7 +53,7 @@ class Kitty(Terminal):
         address, window = handles.get("KITTY_LISTEN_ON", ""), handles.get("KITTY_WINDOW_ID", "")
         if address and window.isdecimal():
             return Opener((program, "@", "--to", address, "focus-window", "--match", f"id:{window}"))
-        return focus_by_window_id(handles)
+        return super().focus(program, handles)
 
 
 def _unix(path: str) -> str:
@@ -73,7 +73,7 @@ def _either(first: tuple[str, ...], second: tuple[str, ...], *, remove: str = ""
     return ("/bin/sh", "-c", script, remove or "sh", *first, *second)
 
 
-class Alacritty(Terminal):
+class Alacritty(XTerminal):
     """A process of its own: windows made by `alacritty msg` have the environment of the first. No tabs."""
 
     name = "alacritty"
@@ -89,11 +89,8 @@ class Alacritty(Terminal):
         """No title: one that is given here is never changed again."""
         return (program, *hint(cwd, "--working-directory", "{}"), "-e", *command)
 
-    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
-        return focus_by_window_id(handles)
 
-
-class Wezterm(Terminal):
+class Wezterm(XTerminal):
     name = "wezterm"
     programs = ("wezterm",)
     tabs = True
@@ -115,12 +112,12 @@ class Wezterm(Terminal):
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         pane, socket = handles.get("WEZTERM_PANE", ""), handles.get("WEZTERM_UNIX_SOCKET", "")
         if not pane.isdecimal() or not socket:
-            return focus_by_window_id(handles)
+            return super().focus(program, handles)
         which = (program, "cli", "--no-auto-start", "activate-pane", "--pane-id", pane)
         return Opener(("/usr/bin/env", f"WEZTERM_UNIX_SOCKET={socket}", *which))
 
 
-class Foot(Terminal):
+class Foot(XTerminal):
     """Ends with the exit code of what ran in it, or with 230 if it could not open a window."""
 
     name = "foot"
@@ -137,7 +134,7 @@ class Foot(Terminal):
         return (program, *hint(title, "--title={}"), *hint(cwd, "--working-directory={}"), *command)
 
 
-class Ghostty(Terminal):
+class Ghostty(XTerminal):
     """`-e` executes without a shell. What else it implies is said as well: what ghostty does by default
     depends on whether it believes that it was started from a command line."""
 

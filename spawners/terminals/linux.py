@@ -16,13 +16,13 @@ from spawners.terminals.vte import (
     Tilix,
     XfceTerminal,
 )
-from spawners.terminals.words import hint
+from spawners.terminals.words import XTerminal, hint
 from spawners.terminals.xlib import St, Urxvt, Xterm
 
 __all__ = ["TERMINALS", "XTerminalEmulator", "XdgTerminalExec"]
 
 
-class XdgTerminalExec(Terminal):
+class XdgTerminalExec(XTerminal):
     """Opens what the user has put first into xdg-terminals.list; drops hints that have no words there."""
 
     name = "xdg-terminal-exec"
@@ -34,7 +34,7 @@ class XdgTerminalExec(Terminal):
         return (program, *hint(cwd, "--dir={}"), *command)
 
 
-class XTerminalEmulator(Terminal):
+class XTerminalEmulator(XTerminal):
     """What Debian's alternatives point to; all it promises is xterm's `-T` and `-e`."""
 
     name = "x-terminal-emulator"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spawners.terminals.base import Opener, Terminal
-from spawners.terminals.words import WINDOW_ID, focus_by_window_id, hint
+from spawners.terminals.base import Opener
+from spawners.terminals.words import WINDOW_ID, XTerminal, hint
 
 __all__ = ["Konsole", "Qterminal"]
 
 
-class Konsole(Terminal):
+class Konsole(XTerminal):
     """Expands `$NAME` in what it executes; safe words have none."""
 
     name = "konsole"
@@ -27,24 +27,23 @@ class Konsole(Terminal):
     ) -> tuple[str, ...]:
         """`--new-tab` has an effect for users who have all windows in one process; else it is a window."""
         where = "--new-tab" if tab else "--separate"
-        return (program, where, *hint(cwd, "--workdir", "{}"), "-e", *command)
+        title_of_the_program = ("-p", "LocalTabTitleFormat=%w")  # by default it shows folder and program
+        return (program, where, *title_of_the_program, *hint(cwd, "--workdir", "{}"), "-e", *command)
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
-        """Show its tab over D-Bus, then raise the window through the X server where there is one."""
+        """Raise the window, and show its tab over D-Bus: users may have all windows in one process."""
         service, window = handles.get("KONSOLE_DBUS_SERVICE", ""), handles.get("KONSOLE_DBUS_WINDOW", "")
         session = handles.get("KONSOLE_DBUS_SESSION", "").rpartition("/")[2]
-        raised = focus_by_window_id(handles)
-        if not (service and window and session.isdecimal()):
+        raised = super().focus(program, handles)
+        if raised is None or not (service and window and session.isdecimal()):
             return raised
         send = ("dbus-send", "--session", "--print-reply", f"--dest={service}", window)
         chosen = (*send, "org.kde.konsole.Window.setCurrentSession", f"int32:{session}")
-        if raised is None:
-            return Opener(chosen)
         script = 'n=$1; shift; wmctrl -i -a "$n" && "$@"'
         return Opener(("/bin/sh", "-c", script, "sh", handles[WINDOW_ID], *chosen))
 
 
-class Qterminal(Terminal):
+class Qterminal(XTerminal):
     """Splits the one string after `-e` at spaces and quotes; its window has no size at first."""
 
     name = "qterminal"

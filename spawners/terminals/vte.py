@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spawners.terminals.base import Opener, Terminal
-from spawners.terminals.words import WINDOW_ID, focus_by_window_id, hint
+from spawners.terminals.words import XTerminal, hint
 
 __all__ = [
     "GnomeConsole",
@@ -23,8 +22,11 @@ __all__ = [
 ]
 
 
-class GnomeTerminal(Terminal):
-    """The launcher leaves at once; the windows are of a service that the session bus starts."""
+class GnomeTerminal(XTerminal):
+    """The launcher leaves at once; the windows are of a service that the session bus starts.
+
+    A tab goes beside another `screen`, if one of the same `service` is known; else it is a window.
+    """
 
     name = "gnome-terminal"
     programs = ("gnome-terminal",)
@@ -35,26 +37,26 @@ class GnomeTerminal(Terminal):
     entries = ("org.gnome.Terminal.desktop", "gnome-terminal.desktop")
     desktops = ("GNOME", "Unity", "X-Cinnamon", "Budgie")
 
+    def __init__(self, service: str = "", screen: str = "") -> None:
+        self._beside = (service, screen)
+
+    def inside(self, environ: Mapping[str, str]) -> GnomeTerminal:
+        return GnomeTerminal(
+            *(environ.get(name, "") for name in ("GNOME_TERMINAL_SERVICE", "GNOME_TERMINAL_SCREEN"))
+        )
+
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
     ) -> tuple[str, ...]:
         where = "--tab" if tab else "--window"
         look = (*hint(title, "--title={}"), *hint(cwd, "--working-directory={}"))
-        return (program, where, *look, "--", *command)
-
-    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
-        """What GNOME's search does with a terminal that it has found: its tab is shown, its window raised."""
-        screen = handles.get("GNOME_TERMINAL_SCREEN", "").rpartition("/")[2].replace("_", "-")
-        bus = handles.get("GNOME_TERMINAL_SERVICE", "")
-        if not screen or not bus:
-            return None
-        method = "org.gnome.Shell.SearchProvider2.ActivateResult"
-        path = "/org/gnome/Terminal/SearchProvider"
-        where = ("--session", "--dest", bus, "--object-path", path, "--method", method)
-        return Opener(("gdbus", "call", *where, screen, "[]", "0"))
+        service, screen = self._beside
+        known = (f"GNOME_TERMINAL_SERVICE={service}", f"GNOME_TERMINAL_SCREEN={screen}")
+        beside = ("/usr/bin/env", *known) if tab and service and screen else ()
+        return (*beside, program, where, *look, "--", *command)
 
 
-class Ptyxis(Terminal):
+class Ptyxis(XTerminal):
     """Runs what it is given through the user's systemd where there is `systemd-run`: without such a manager
     its window shows an error and nothing runs, which only the missing report tells."""
 
@@ -75,7 +77,7 @@ class Ptyxis(Terminal):
         return (program, "--standalone", *hint(cwd, "-d", "{}"), "--", *command)
 
 
-class GnomeConsole(Terminal):
+class GnomeConsole(XTerminal):
     """Its window shows what ran in it until somebody closes it, however it ended."""
 
     name = "kgx"
@@ -93,11 +95,10 @@ class GnomeConsole(Terminal):
         return (program, *where, *hint(cwd, "--working-directory={}"), "--", *command)
 
 
-class XfceTerminal(Terminal):
+class XfceTerminal(XTerminal):
     name = "xfce4-terminal"
     programs = ("xfce4-terminal",)
     tabs = True
-    handles = (WINDOW_ID,)
     classes = ("xfce4-terminal",)
     entries = ("xfce4-terminal.desktop",)
     desktops = ("XFCE",)
@@ -105,20 +106,22 @@ class XfceTerminal(Terminal):
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
     ) -> tuple[str, ...]:
-        """A tab can only be added by the server to its own window."""
-        where = "--tab" if tab else "--disable-server"
+        """A tab can only be added by a server to its own window. Without one `--tab` would make a window
+        with the user's shell in it first, so the session bus is asked whether it runs."""
         look = (*hint(title, "--initial-title={}"), *hint(cwd, "--working-directory={}"))
-        return (program, where, *look, "-x", *command)
+        if not tab:
+            return (program, "--disable-server", *look, "-x", *command)
+        ask = "--dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner string:org.xfce.Terminal5"
+        script = (
+            f'dbus-send --session --print-reply {ask} | grep -q true && exec "$0" --tab "$@"; exec "$0" "$@"'
+        )
+        return ("/bin/sh", "-c", script, program, *look, "-x", *command)
 
-    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
-        return focus_by_window_id(handles)
 
-
-class MateTerminal(Terminal):
+class MateTerminal(XTerminal):
     name = "mate-terminal"
     programs = ("mate-terminal",)
     tabs = True
-    handles = (WINDOW_ID,)
     classes = ("mate-terminal",)
     entries = ("mate-terminal.desktop",)
     desktops = ("MATE",)
@@ -129,11 +132,8 @@ class MateTerminal(Terminal):
         where = "--tab" if tab else "--disable-factory"
         return (program, where, *hint(cwd, "--working-directory={}"), "-x", *command)
 
-    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
-        return focus_by_window_id(handles)
 
-
-class LxTerminal(Terminal):
+class LxTerminal(XTerminal):
     name = "lxterminal"
     programs = ("lxterminal",)
     classes = ("lxterminal",)
@@ -146,7 +146,7 @@ class LxTerminal(Terminal):
         return (program, "--no-remote", *hint(cwd, "--working-directory={}"), "-e", *command)
 
 
-class Tilix(Terminal):
+class Tilix(XTerminal):
     """Joins what follows `-e` with spaces and has a shell split it: safe words come out as they went in."""
 
     name = "tilix"
@@ -164,7 +164,7 @@ class Tilix(Terminal):
         return (program, *where, *hint(cwd, "--working-directory={}"), "-e", " ".join(command))
 
 
-class Terminator(Terminal):
+class Terminator(XTerminal):
     """Always a process of its own: its server splits arguments at spaces, or never starts."""
 
     name = "terminator"

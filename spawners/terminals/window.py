@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spawners.errors import SpawnerError
 from spawners.terminals.base import Attempt, Report, Terminal, Wanted
 from spawners.terminals.launcher import Launcher, LauncherFailed
+from spawners.terminals.xwindow import TERMINAL_PID, with_window_id
 
 __all__ = ["NoWindow", "NotFocused", "Opened", "Shelter", "focus_window", "open_window"]
 
@@ -80,6 +81,8 @@ async def open_window(
             failed.append((terminal.name, str(error)))
         else:
             launcher.opened()
+            if launcher.pid is not None:
+                report = replace(report, handles={**report.handles, TERMINAL_PID: str(launcher.pid)})
             return Opened(terminal.name, report, launcher.pid, tuple(failed))
     raise NoWindow(failed)
 
@@ -87,7 +90,7 @@ async def open_window(
 async def focus_window(terminal: Terminal, handles: Mapping[str, str], env: Mapping[str, str]) -> None:
     """Bring the window with these handles to the front. Raises `NotFocused` if it is not."""
     program = terminal.installed(env.get("PATH", ""))
-    opener = terminal.focus(program, handles) if program else None
+    opener = terminal.focus(program, await with_window_id(handles, env)) if program else None
     if opener is None:
         raise NotFocused(f"{terminal.name} has no way to bring this window to the front")
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import ClassVar
 
-from spawners.terminals.base import Opener, is_safe
+from spawners.terminals.base import Opener, Terminal, is_safe
 
-__all__ = ["WINDOW_ID", "beside", "focus_by_window_id", "hint"]
+__all__ = ["WINDOW_ID", "XTerminal", "beside", "hint", "is_window_id"]
 
 WINDOW_ID = "WINDOWID"
 """The X11 number of the window, decimal, as xterm has given it to its programs since the beginning."""
@@ -30,7 +31,17 @@ def beside(command: tuple[str, ...], name: str) -> str:
     return path if os.path.isabs(path) and is_safe(path) and len(path) <= MAX_SOCKET else ""
 
 
-def focus_by_window_id(handles: Mapping[str, str]) -> Opener | None:
-    """Raise the window through the window manager; only X11 lets one program do that to another's."""
-    window = handles.get(WINDOW_ID, "")
-    return Opener(("wmctrl", "-i", "-a", window)) if window.isdecimal() and window != "0" else None
+class XTerminal(Terminal):
+    """A terminal whose windows can be raised by their number where there is an X server."""
+
+    handles: ClassVar[tuple[str, ...]] = (WINDOW_ID,)
+
+    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
+        """Through the window manager; only X11 lets one program do that to another's."""
+        window = handles.get(WINDOW_ID, "")
+        return Opener(("wmctrl", "-i", "-a", window)) if is_window_id(window) else None
+
+
+def is_window_id(text: str) -> bool:
+    """Whether it can be one: Qt programs say 0, and winit ones an address when they draw on Wayland."""
+    return text.isdecimal() and 0 < int(text) < 1 << 32

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from spawners.terminals.base import Display, Opener, Terminal
-from spawners.terminals.words import WINDOW_ID, focus_by_window_id, hint
+from spawners.terminals.base import Display
+from spawners.terminals.words import XTerminal, hint
 
 __all__ = ["St", "Urxvt", "Xterm"]
 
 
-class _Xlib(Terminal):
+class _Xlib(XTerminal):
     display = Display.X11
-    handles = (WINDOW_ID,)
-
-    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
-        return focus_by_window_id(handles)
 
 
-class Xterm(_Xlib):
+class Xterm(XTerminal):
     name = "xterm"
+    display = Display.X11
     programs = ("xterm",)
     marks = ("XTERM_VERSION",)
     classes = ("xterm",)
@@ -32,10 +27,11 @@ class Xterm(_Xlib):
         return (program, *hint(title, "-T", "{}"), "-e", *command)
 
 
-class Urxvt(_Xlib):
+class Urxvt(XTerminal):
     """Without its daemon: `urxvtc` would give every window the life and the folder of `urxvtd`."""
 
     name = "urxvt"
+    display = Display.X11
     programs = ("urxvt", "rxvt-unicode", "urxvt256c")
     marks = ("COLORTERM=rxvt-xpm", "COLORTERM=rxvt")
     classes = ("urxvt",)
@@ -47,8 +43,9 @@ class Urxvt(_Xlib):
         return (program, *hint(title, "-title", "{}"), *hint(cwd, "-cd", "{}"), "-e", *command)
 
 
-class St(_Xlib):
+class St(XTerminal):
     name = "st"
+    display = Display.X11
     programs = ("st", "stterm")
     marks = ("TERM=st-256color", "TERM=stterm-256color")
     classes = ("st", "st-256color", "stterm")
