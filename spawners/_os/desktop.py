@@ -32,6 +32,8 @@ OF_A_SESSION = (
     *("XDG_DATA_DIRS", "XCURSOR_THEME", "XCURSOR_SIZE", "QT_QPA_PLATFORMTHEME", "GTK_THEME", "XMODIFIERS"),
 )
 """What a desktop's session sets, and its programs read."""
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+"""Files that Docker and Podman put into their containers."""
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -78,7 +80,7 @@ def _places(environ: Mapping[str, str]) -> tuple[Callable[[Mapping[str, str]], A
 
 
 def _in_container(environ: Mapping[str, str]) -> bool:
-    return bool(environ.get("container")) or any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv")))
+    return bool(environ.get("container")) or any(map(os.path.exists, CONTAINER_MARKS))
 
 
 def _not_ours(environ: Mapping[str, str]) -> str:
