@@ -5,7 +5,7 @@
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` ·
-`find_desktop(environ)` · `terminals`
+`where_desktop` · `terminals`
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ if sys.platform == "linux":
         unit_of,
         usable_cpus,
     )
-    from spawners._os.desktop import find_desktop, terminals
     from spawners._os.systemd import manager_socket, start_scope, stop_unit
 else:
     from spawners._os.manager import manager_socket, start_scope, stop_unit
-    from spawners._os.no_desktop import find_desktop, terminals
     from spawners._os.usage import (
         cgroup_limits,
         fork_is_safe,
@@ -62,6 +60,11 @@ else:
         why_unsupported,
     )
 
+where_desktop, terminals = "spawners._os.no_desktop", ""
+"""The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
+if sys.platform == "linux":
+    where_desktop, terminals = "spawners._os.desktop", "spawners.terminals.linux"
+
 __all__ = [
     "ManagerError",
     "OwnTty",
@@ -69,7 +72,6 @@ __all__ = [
     "boot_id",
     "cgroup_limits",
     "collect",
-    "find_desktop",
     "fork_is_safe",
     "hand_over",
     "has_mark",
@@ -88,5 +90,6 @@ __all__ = [
     "terminals",
     "unit_of",
     "usable_cpus",
+    "where_desktop",
     "why_unsupported",
 ]

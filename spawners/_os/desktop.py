@@ -19,10 +19,8 @@ from spawners._os.displays import X11_SOCKETS, NoDisplay, greet_wayland, greet_x
 from spawners._os.systemd import manager_socket
 from spawners.terminals.base import Desktop, Display
 
-__all__ = ["find_desktop", "terminals"]
+__all__ = ["find_desktop"]
 
-terminals = "spawners.terminals.linux"
-"""The module with the terminals of this system."""
 ASK_S = 2.0
 """systemctl and loginctl answer within twenty milliseconds."""
 OF_A_SESSION = (
