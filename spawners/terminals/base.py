@@ -17,20 +17,54 @@ from typing import ClassVar, Protocol
 
 from spawners.launch import Size
 
-__all__ = ["SAFE", "Attempt", "Display", "Opener", "Report", "Terminal"]
+__all__ = ["SAFE", "Attempt", "Desktop", "Display", "Opener", "Report", "Terminal", "Wanted"]
 
 SAFE = re.compile(r"[A-Za-z0-9_./:-]+")
 """All that a word of a command in a window may hold on POSIX; every terminal hands it on unchanged."""
 
 
 class Display(enum.Enum):
-    """What a terminal draws on. `NONE`: it keeps its windows itself, as tmux does."""
+    """What a terminal draws on: X11, Wayland, either of them, or the desktop of macOS and Windows.
+
+    `NONE`: it keeps its windows itself, as tmux does. For a desktop `EITHER` means that it has both.
+    """
 
     X11 = "x11"
     WAYLAND = "wayland"
     EITHER = "either"
     DESKTOP = "desktop"
     NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Desktop:
+    """The graphical session that windows open in, as it is now.
+
+    `env` is what a launcher is given, `kind` what it may draw on, None if there is no session to open a
+    window in: `problem` then says why, and what to do. `source` says how it was found.
+    """
+
+    env: Mapping[str, str]
+    kind: Display | None
+    source: str = ""
+    problem: str = ""
+
+    def shows(self, display: Display) -> bool:
+        """Whether a terminal that draws on `display` has what it needs here."""
+        if display is Display.NONE:
+            return True
+        if self.kind is None or Display.DESKTOP in (display, self.kind):
+            return self.kind is not None and display in (self.kind, Display.EITHER)
+        return self.kind is display or Display.EITHER in (display, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a window should look like: hints that a terminal is free not to take."""
+
+    title: str
+    cwd: str
+    tab: bool = False
 
 
 @dataclass(frozen=True, slots=True)
