@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 
-from orchestrator.cli.attaching import Look, Seen, see
+from orchestrator.cli.attaching import VERDICT_S, Look, Seen, see
 from orchestrator.cli.failures import CliError
+from orchestrator.cli.follow import await_status
 from orchestrator.cli.output import say
 from orchestrator.cli.target import connect, daemon_answers, daemon_client
 from orchestrator.cli.verdict import spoken, what_follows
@@ -136,7 +137,7 @@ class _Window:
             if look.agent.cwd:
                 with contextlib.suppress(OSError):
                     os.chdir(look.agent.cwd)
-            seen = Seen(True, look.agent) if look.agent.ended else see(look)
+            seen = self._see(look)
         except (ApiError, CliError, ConfigError) as error:
             forgotten = isinstance(error, ApiError) and error.code is Code.NOT_FOUND
             if self._hold != "never" and not forgotten:
@@ -150,6 +151,21 @@ class _Window:
             self.leave(DETACHED)
         else:
             self._end(look, seen.agent)
+
+    def _see(self, look: Look) -> Seen:
+        """Show it; one that ends before it could be shown has ended like any other. Raises `CliError`
+        and `ApiError`."""
+        if look.agent.ended:
+            return Seen(True, look.agent)
+        try:
+            return see(look)
+        except (ApiError, CliError):
+            if look.server is None:
+                raise
+            agent = await_status(look.server, look.agent.id, "ended", time.monotonic() + VERDICT_S)
+            if agent is None or not agent.ended:
+                raise
+            return Seen(True, agent)
 
     def _look(self) -> Look:
         """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown."""

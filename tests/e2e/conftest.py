@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from desktop import shots, wayland_desktop, wayland_session, x_desktop, x_session
 from running_fixtures import (
     host,
     lasting_host,
@@ -25,5 +26,10 @@ __all__ = [
     "model",
     "relay",
     "shared_host",
+    "shots",
     "team",
+    "wayland_desktop",
+    "wayland_session",
+    "x_desktop",
+    "x_session",
 ]
