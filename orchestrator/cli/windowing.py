@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 
-from orchestrator.cli.attaching import Look, Seen, see
+from orchestrator.cli.attaching import VERDICT_S, Look, Seen, see
 from orchestrator.cli.failures import CliError
+from orchestrator.cli.follow import await_status
 from orchestrator.cli.output import say
 from orchestrator.cli.target import connect, daemon_answers, daemon_client
 from orchestrator.cli.verdict import spoken, what_follows
-from orchestrator.cli.viewer.finding import find_by_files, runs_here
+from orchestrator.cli.viewer.finding import find_by_files, has_terminal_here, runs_here
 from orchestrator.cli.words import plain
 from orchestrator.config import Config, ConfigError
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
@@ -136,7 +137,7 @@ class _Window:
             if look.agent.cwd:
                 with contextlib.suppress(OSError):
                     os.chdir(look.agent.cwd)
-            seen = Seen(True, look.agent) if look.agent.ended else see(look)
+            seen = self._seen(look)
         except (ApiError, CliError, ConfigError) as error:
             forgotten = isinstance(error, ApiError) and error.code is Code.NOT_FOUND
             if self._hold != "never" and not forgotten:
@@ -150,6 +151,20 @@ class _Window:
             self.leave(DETACHED)
         else:
             self._end(look, seen.agent)
+
+    def _seen(self, look: Look) -> Seen:
+        """Show it, unless it has ended already: a quick program may have before its window could attach."""
+        if look.agent.ended:
+            return Seen(True, look.agent)
+        if has_terminal_here(self._home, self._agent_id):
+            try:
+                return see(look)
+            except ApiError as error:
+                if error.code is not Code.ENDED:
+                    raise
+        if look.server is None:
+            return Seen(True)
+        return Seen(True, await_status(look.server, self._agent_id, "ended", time.monotonic() + VERDICT_S))
 
     def _look(self) -> Look:
         """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown."""
