@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import desktop
 import pytest
 import systemd_user
 
@@ -88,8 +89,22 @@ MISSING: dict[str, Callable[[], str]] = {
     "copilot": _program("copilot"),
     "qwen": _program("qwen"),
     "aider": _program("aider"),
+    "xvfb": lambda: desktop.missing(*desktop.X11_PROGRAMS),
+    "wayland": lambda: desktop.missing(*desktop.WAYLAND_PROGRAMS),
+    **{name: _program(name) for name in desktop.TERMINALS},
 }
 """Every name the `needs` marker knows → why it is missing, or empty."""
+
+
+SLOW = frozenset({"claude", "codex", "gemini", "opencode", "copilot", "qwen", "aider"})
+"""What takes seconds to start: tests that need one are slow. `pytest -m slow` runs those, `.ci/run` all."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW.intersection(name for marker in item.iter_markers("needs") for name in marker.args):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

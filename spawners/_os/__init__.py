@@ -4,7 +4,8 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `script_kind` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`hand_over(line, data, fds)` · `script_kind` · `resident_bytes(pid)` · `proportional_bytes(pid)` ·
+`where_desktop` · `terminals`
 """
 
 from __future__ import annotations
@@ -77,6 +78,11 @@ else:
         why_unsupported,
     )
 
+where_desktop, terminals = "spawners._os.no_desktop", ""
+"""The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
+if sys.platform == "linux":
+    where_desktop, terminals = "spawners._os.desktop", "spawners.terminals.linux"
+
 __all__ = [
     "ManagerError",
     "OwnTty",
@@ -100,7 +106,9 @@ __all__ = [
     "send_signal",
     "start_scope",
     "stop_unit",
+    "terminals",
     "unit_of",
     "usable_cpus",
+    "where_desktop",
     "why_unsupported",
 ]

@@ -1,25 +1,35 @@
-"""Opening a window: one terminal after the other, until one reports in."""
+"""Opening a window: one terminal after the other, until what runs in one of them reports in.
+
+The launcher tells next to nothing. That it ends with an error before the report means that it has failed;
+that it ends well, or goes on, means nothing. So the report is waited for, and whoever gives a try up voids
+it first: of two windows only one ever counts.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import subprocess
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from spawners.errors import SpawnerError
 from spawners.terminals.base import Attempt, Report, Terminal, Wanted
+from spawners.terminals.launcher import Launcher, LauncherFailed
+from spawners.terminals.xwindow import TERMINAL_PID, with_window_id
 
-__all__ = ["NoWindow", "NotFocused", "Opened", "focus_window", "open_window"]
+__all__ = ["NoWindow", "NotFocused", "Opened", "Shelter", "focus_window", "open_window"]
 
-LOOK_S = 0.05
+REPORT_S = 15.0
+"""The slowest terminal on a slow machine took a second; a first start may have caches to fill."""
+FOCUS_S = 5.0
+Shelter = Callable[[int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """A window that has reported in. `launcher_pid` is None once that program has ended, `failed` are the
+    terminals that were tried before it, each with why."""
+
     terminal: str
     report: Report
     launcher_pid: int | None = None
@@ -27,7 +37,7 @@ class Opened:
 
 
 class NoWindow(SpawnerError):
-    """No terminal has opened one: `tries` are (terminal, why), in order."""
+    """No terminal has opened a window. `tries` are all that were tried, in order, each with why it failed."""
 
     def __init__(self, tries: Sequence[tuple[str, str]]) -> None:
         self.tries = tuple(tries)
@@ -45,91 +55,84 @@ async def open_window(
     wanted: Wanted,
     env: Mapping[str, str],
     *,
-    timeout_s: float = 15.0,
-    shelter: Callable[[int], Awaitable[None]] | None = None,
+    timeout_s: float = REPORT_S,
+    shelter: Shelter | None = None,
 ) -> Opened:
-    """Open a window in the first of `candidates` that can. Raises `NoWindow`."""
-    tries: list[tuple[str, str]] = []
+    """Try the terminals in their order; return the first window that reports in, `timeout_s` for each.
+
+    `begin` makes the attempt that a terminal is to open, `env` is the whole environment of the launchers.
+    `shelter` is called with the pid of a launcher before it executes anything, to put it where it outlives
+    us. Each try is voided before the next one begins, and its launcher ended if it still runs: no window
+    of it stays. Raises `NoWindow` if all have failed.
+    """
+    failed: list[tuple[str, str]] = []
     for terminal in candidates:
-        program = terminal.installed(env.get("PATH", os.defpath))
-        if program is None:
-            tries.append((terminal.name, "is not installed"))
-            continue
         attempt = begin(terminal)
-        opener = terminal.opener(program, attempt.command, wanted.title, wanted.cwd, tab=wanted.tab)
+        launcher: Launcher | None = None
         try:
-            pid, report = await _try(opener.argv, attempt, env, timeout_s, shelter)
-        except _Failed as failed:
-            attempt.void(str(failed))
-            tries.append((terminal.name, str(failed)))
-        except BaseException:
-            attempt.void("it was not waited for any longer")
-            raise
+            launcher = await _launched(terminal, attempt, wanted, env, shelter)
+            report = await _reported(attempt, launcher, timeout_s)
+        except BaseException as error:
+            attempt.void(str(error) or "the opening was given up")
+            if launcher is not None:
+                launcher.end()
+            if not isinstance(error, LauncherFailed):
+                raise
+            failed.append((terminal.name, str(error)))
         else:
-            return Opened(terminal.name, report, pid, tuple(tries))
-    raise NoWindow(tries)
+            launcher.opened()
+            if launcher.pid is not None:
+                report = replace(report, handles={**report.handles, TERMINAL_PID: str(launcher.pid)})
+            return Opened(terminal.name, report, launcher.pid, tuple(failed))
+    raise NoWindow(failed)
 
 
 async def focus_window(terminal: Terminal, handles: Mapping[str, str], env: Mapping[str, str]) -> None:
     """Bring the window with these handles to the front. Raises `NotFocused` if it is not."""
     program = terminal.installed(env.get("PATH", ""))
-    opener = terminal.focus(program, handles) if program else None
+    opener = terminal.focus(program, await with_window_id(handles, env)) if program else None
     if opener is None:
         raise NotFocused(f"{terminal.name} has no way to bring this window to the front")
-    if await asyncio.to_thread(subprocess.call, opener.argv, env=dict(env)):
-        raise NotFocused(f"{opener.argv[0]} has failed")
+    try:
+        launcher = await Launcher.start(opener, "/", env)
+    except LauncherFailed as error:
+        raise NotFocused(str(error)) from None
+    try:
+        async with asyncio.timeout(FOCUS_S):
+            await launcher.ended
+    except TimeoutError:
+        raise NotFocused(f"{opener.argv[0]} has not ended after {FOCUS_S:g} s") from None
+    finally:
+        launcher.end()
+    if launcher.failure:
+        raise NotFocused(launcher.failure)
 
 
-class _Failed(Exception):
-    pass
+async def _launched(
+    terminal: Terminal, attempt: Attempt, wanted: Wanted, env: Mapping[str, str], shelter: Shelter | None
+) -> Launcher:
+    program = terminal.installed(env.get("PATH", ""))
+    if program is None:
+        raise LauncherFailed(f"none of {', '.join(terminal.programs)} is on PATH")
+    tab = wanted.tab and terminal.tabs
+    try:
+        opener = terminal.opener(program, attempt.command, wanted.title, wanted.cwd, tab=tab)
+    except SpawnerError as error:  # words that this terminal cannot be given
+        raise LauncherFailed(str(error)) from error
+    return await Launcher.start(opener, wanted.cwd, env, shelter)
 
 
-async def _try(
-    argv: Sequence[str],
-    attempt: Attempt,
-    env: Mapping[str, str],
-    timeout_s: float,
-    shelter: Callable[[int], Awaitable[None]] | None,
-) -> tuple[int, Report]:
-    with tempfile.TemporaryFile() as said:
-        try:
-            launcher = subprocess.Popen(  # noqa: ASYNC220 - vfork, a millisecond
-                argv,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _Failed(str(error)) from None
-        if shelter is not None:
-            await shelter(launcher.pid)
-        reported = asyncio.ensure_future(attempt.reported())
-        watch = asyncio.ensure_future(_ended(launcher))
-        try:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.wait((reported, watch), return_when=asyncio.FIRST_COMPLETED)
-                if not reported.done() and watch.result() != 0:
-                    said.seek(0)
-                    words = said.read(2000).decode("utf-8", "replace").strip()
-                    raise _Failed(words or f"it exited with {watch.result()} before a window opened")
-                return launcher.pid, await reported
-        except TimeoutError:
-            raise _Failed(f"no window reported in within {timeout_s:g} s") from None
-        finally:
-            reported.cancel()
-            if not watch.done():
-                _reapers.add(watch)
-                watch.add_done_callback(_reapers.discard)
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(reported, return_exceptions=True)
-
-
-_reapers: set[asyncio.Future[int]] = set()
-
-
-async def _ended(launcher: subprocess.Popen[bytes]) -> int:
-    while launcher.poll() is None:  # noqa: ASYNC110 - there is no event
-        await asyncio.sleep(LOOK_S)
-    return launcher.returncode
+async def _reported(attempt: Attempt, launcher: Launcher, timeout_s: float) -> Report:
+    """What the window says. Raises `LauncherFailed` once it is known, or must be assumed, that none will."""
+    report = asyncio.ensure_future(attempt.reported())
+    either: tuple[asyncio.Future[Any], ...] = (report, launcher.ended)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not report.done() and launcher.failure:
+                raise LauncherFailed(launcher.failure)
+            return await report
+    except TimeoutError:
+        raise LauncherFailed(launcher.silence(timeout_s)) from None
+    finally:
+        report.cancel()
