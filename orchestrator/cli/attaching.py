@@ -28,7 +28,7 @@ from spawners.errors import SessionEnded, SpawnerError
 from spawners.launch import Exit as ProgramExit
 from spawners.launch import Size, Viewer
 
-__all__ = ["Look", "Seen", "attach", "check_terminal", "own_size", "see"]
+__all__ = ["VERDICT_S", "Look", "Seen", "attach", "check_terminal", "own_size", "see"]
 
 VERDICT_S = 5.0
 """For the daemon to write down the end that the keeper has told us already."""

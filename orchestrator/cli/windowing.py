@@ -14,7 +14,7 @@ from orchestrator.cli.follow import await_status
 from orchestrator.cli.output import say
 from orchestrator.cli.target import connect, daemon_answers, daemon_client
 from orchestrator.cli.verdict import spoken, what_follows
-from orchestrator.cli.viewer.finding import find_by_files, runs_here
+from orchestrator.cli.viewer.finding import find_by_files, has_terminal_here, runs_here
 from orchestrator.cli.words import plain
 from orchestrator.config import Config, ConfigError
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
@@ -52,9 +52,12 @@ def run(window_id: str) -> None:
         name: os.environ[name] for name in os.environ.pop(HANDLES, "").split(",") if name in os.environ
     }
     window = _Window(window_id, token, os.environ.pop(AGENT, ""))
+    if hasattr(signal, "SIGHUP"):  # it may be closed before it has attached
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         window.live(handles)
     except KeyboardInterrupt:
+        _ignore_hangups()
         window.leave(CLOSED)
 
 
@@ -137,7 +140,7 @@ class _Window:
             if look.agent.cwd:
                 with contextlib.suppress(OSError):
                     os.chdir(look.agent.cwd)
-            seen = self._see(look)
+            seen = self._seen(look)
         except (ApiError, CliError, ConfigError) as error:
             forgotten = isinstance(error, ApiError) and error.code is Code.NOT_FOUND
             if self._hold != "never" and not forgotten:
@@ -152,20 +155,25 @@ class _Window:
         else:
             self._end(look, seen.agent)
 
-    def _see(self, look: Look) -> Seen:
-        """Show it; one that ends before it could be shown has ended like any other. Raises `CliError`
-        and `ApiError`."""
+    def _seen(self, look: Look) -> Seen:
+        """Show it. A quick program may end before its window could attach: it has ended like any other.
+
+        Raises `ApiError` and `CliError` for one that runs on and cannot be shown.
+        """
         if look.agent.ended:
             return Seen(True, look.agent)
-        try:
-            return see(look)
-        except (ApiError, CliError):
-            if look.server is None:
-                raise
-            agent = await_status(look.server, look.agent.id, "ended", time.monotonic() + VERDICT_S)
-            if agent is None or not agent.ended:
-                raise
-            return Seen(True, agent)
+        trouble: Exception | None = None
+        if has_terminal_here(self._home, self._agent_id):
+            try:
+                return see(look)
+            except (ApiError, CliError) as error:
+                trouble = error
+        agent = None
+        if look.server is not None:
+            agent = await_status(look.server, self._agent_id, "ended", time.monotonic() + VERDICT_S)
+        if agent is None and trouble is not None:
+            raise trouble
+        return Seen(True, agent)
 
     def _look(self) -> Look:
         """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown."""

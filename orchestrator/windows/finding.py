@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +22,10 @@ __all__ = ["Finder", "Found"]
 
 OWN = ("MUSTER_",)
 """Beginnings of variables that a terminal's other windows must not be given."""
+
+
+LOOK_S = 2.0
+"""Whoever wants to know what a host has does not wait for a desktop that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,11 @@ class Finder:
 
     async def installed(self) -> tuple[list[TerminalInfo], DesktopInfo]:
         """Return every terminal that is here, and the desktop as it is now."""
-        desktop, path = await self._look({})
+        try:
+            async with asyncio.timeout(LOOK_S):
+                desktop, path = await self._look({})
+        except TimeoutError:
+            return [], DesktopInfo(problem=f"looking for it has taken more than {LOOK_S:g} s")
         found = []
         for terminal in self._all():
             program = terminal.installed(path)
@@ -78,11 +87,17 @@ class Finder:
         kind = desktop.kind.value if desktop.kind else ""
         return found, DesktopInfo(kind=kind, source=desktop.source, problem=desktop.problem)
 
-    async def of_name(self, name: str) -> tuple[Terminal, Mapping[str, str]] | None:
+    async def of_name(
+        self, name: str, caller: Mapping[str, str]
+    ) -> tuple[Terminal, Mapping[str, str]] | None:
         """Return the terminal called `name`, and what to give it; None if nothing is called so."""
-        desktop, path = await self._look({})
+        desktop, path = await self._look(caller)
         terminal = next((terminal for terminal in self._all() if terminal.name == name), None)
         return None if terminal is None else (terminal, _given(desktop, path))
+
+    def known(self, name: str) -> str | None:
+        """Return `name` if it can be asked for by it; the name of one that was described cannot."""
+        return name if any(terminal.name == name for terminal in terminals()) else None
 
     def _all(self) -> tuple[Terminal, ...]:
         with contextlib.suppress(ValueError):

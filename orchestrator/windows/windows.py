@@ -95,20 +95,23 @@ class Windows:
         """
         window = record.agent.window
         fits = window is not None and window.is_open and request.terminal in (None, window.terminal)
-        if window is not None and fits and not request.new and await self._focus(window):
+        caller = {} if remote else request.desktop
+        if window is not None and fits and not request.new and await self._focus(window, caller):
             return "focused"
-        found = await self.finder.find(request.terminal, {} if remote else request.desktop)
+        wanted = request.terminal
         manner = Manner(tab=request.tab, hold=self._settings.hold)
         if window is not None:
+            wanted = wanted or self.finder.known(window.terminal)
             manner = Manner(tab=request.tab, hold=window.hold, on_close=window.on_close)
+        found = await self.finder.find(wanted, caller)
         try:
             await self.open(record, found, manner)
         except NoWindow as error:
             raise ApiError(Code.CONFLICT, str(error)) from None
         return "opened"
 
-    async def _focus(self, window: Window) -> bool:
-        terminal = await self.finder.of_name(window.terminal)
+    async def _focus(self, window: Window, caller: Mapping[str, str]) -> bool:
+        terminal = await self.finder.of_name(window.terminal, caller)
         if terminal is None:
             return False
         try:
