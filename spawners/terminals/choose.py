@@ -67,12 +67,13 @@ def named(name: str, terminals: Sequence[Terminal], path: str) -> Terminal:
 
 
 def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path: str) -> Choice:
-    """Order the terminals by the wishes; all are either candidates or left out.
+    """Order the terminals by the wishes; all are either candidates or left out. Only a multiplexer that we
+    run in is there twice: itself, and at the end as one of our own.
 
     Raises `UnknownTerminal` for a name, asked for or configured, that none has: an unknown name is never
     taken for another. One that was asked for and cannot be opened here is left out like any other.
     """
-    candidates: dict[str, Candidate] = {}
+    candidates: dict[tuple[str, bool], Candidate] = {}
     left_out: dict[str, str] = {}
     for terminal, reason in _in_order(wishes, terminals, desktop, path):
         if isinstance(terminal, str):
@@ -83,10 +84,13 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
         if why:
             left_out.setdefault(terminal.name, f"{why} ({reason})" if reason != _ANY else why)
         elif program:
-            candidates.setdefault(terminal.name, Candidate(terminal, program, reason))
+            a_running_one = terminal.display is Display.NONE and terminal not in terminals
+            candidates.setdefault((terminal.name, a_running_one), Candidate(terminal, program, reason))
     return Choice(
         tuple(candidates.values()),
-        tuple((name, why) for name, why in left_out.items() if name not in candidates),
+        tuple(
+            (name, why) for name, why in left_out.items() if not {(name, False), (name, True)} & {*candidates}
+        ),
     )
 
 

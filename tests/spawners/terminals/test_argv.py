@@ -65,9 +65,14 @@ TABS = {
     f"sh wezterm cli --no-auto-start spawn --cwd /work -- {RUN} "
     f"wezterm start --always-new-process --cwd /work -- {RUN}",
 }
+LOOKED_AT = (
+    'test -n "$("$0" -S "$1" list-clients -t "$2" 2>/dev/null)" && shift 2 && exec "$@"; '
+    'echo "nobody is attached to session $2 of the tmux at $1" >&2; exit 1'
+)
 INSIDE: dict[str, tuple[dict[str, str], bool, str]] = {
-    "tmux": ({"TMUX": "/tmp/t,1/default,77,0"}, False,
-             f"tmux -S /tmp/t,1/default new-window -n ag-1 -c /work -- {RUN}"),
+    "tmux": ({"TMUX": "/tmp/t,1/default,77,5"}, False,
+             f"/bin/sh -c {shlex.quote(LOOKED_AT)} tmux /tmp/t,1/default '$5' "
+             f"tmux -S /tmp/t,1/default new-window -t '$5:' -n ag-1 -c /work -- {RUN}"),
     "screen": ({"STY": "77.pts-0.host"}, False, f"screen -S 77.pts-0.host -X screen -t ag-1 {RUN}"),
     "zellij": ({"ZELLIJ_SESSION_NAME": "main"}, False,
                f"zellij --session main run --close-on-exit --name ag-1 --cwd /work -- {RUN}"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from muster_processes import PYTHON, is_running, until, zombies_of
-from reporting import Reporting
+from reporting import PLAIN_TERMINAL, Reporting
 from systemd_user import UserManager
 
 from spawners import _os
@@ -21,7 +21,7 @@ from spawners.terminals.window import NotFocused, NoWindow, Opened, Shelter, foc
 
 ENV = {"PATH": os.environ["PATH"]}
 WANTED = Wanted("muster", "/")
-PLAIN = f"{PYTHON} -I -S {Path(__file__).parents[2]}/fakes/plain_terminal.py"
+PLAIN = f"{PYTHON} -I -S {PLAIN_TERMINAL}"
 
 
 class Scripted(Terminal):
