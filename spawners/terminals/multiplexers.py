@@ -20,6 +20,11 @@ _WHERE_SOMEBODY_LOOKS = (
     'echo "nobody is attached to session $2 of the tmux at $1" >&2; exit 1'
 )
 
+_WHERE_SCREEN_IS_SEEN = (
+    'LC_ALL=C "$0" -ls "$1" | grep -q -i "attached)" && shift && exec "$@"; '
+    'echo "nobody is attached to the screen $1" >&2; exit 1'
+)
+
 
 class Tmux(Terminal):
     """`running` is the value of TMUX inside one: its socket, its server's pid, its session's number."""
@@ -94,7 +99,8 @@ class Screen(Terminal):
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
     ) -> tuple[str, ...]:
         if self._session:
-            return (program, "-S", self._session, "-X", "screen", *hint(title, "-t", "{}"), *command)
+            new = (program, "-S", self._session, "-X", "screen", *hint(title, "-t", "{}"), *command)
+            return ("/bin/sh", "-c", _WHERE_SCREEN_IS_SEEN, program, self._session, *new)
         look = hint(title, "-t", "{}")
         return (program, "-c", "/dev/null", "-d", "-m", "-S", _session(command), *look, *command)
 

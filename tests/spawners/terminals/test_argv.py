@@ -69,11 +69,17 @@ LOOKED_AT = (
     'test -n "$("$0" -S "$1" list-clients -t "$2" 2>/dev/null)" && shift 2 && exec "$@"; '
     'echo "nobody is attached to session $2 of the tmux at $1" >&2; exit 1'
 )
+SEEN = (
+    'LC_ALL=C "$0" -ls "$1" | grep -q -i "attached)" && shift && exec "$@"; '
+    'echo "nobody is attached to the screen $1" >&2; exit 1'
+)
 INSIDE: dict[str, tuple[dict[str, str], bool, str]] = {
     "tmux": ({"TMUX": "/tmp/t,1/default,77,5"}, False,
              f"/bin/sh -c {shlex.quote(LOOKED_AT)} tmux /tmp/t,1/default '$5' "
              f"tmux -S /tmp/t,1/default new-window -t '$5:' -n ag-1 -c /work -- {RUN}"),
-    "screen": ({"STY": "77.pts-0.host"}, False, f"screen -S 77.pts-0.host -X screen -t ag-1 {RUN}"),
+    "screen": ({"STY": "77.pts-0.host"}, False,
+               f"/bin/sh -c {shlex.quote(SEEN)} screen 77.pts-0.host "
+               f"screen -S 77.pts-0.host -X screen -t ag-1 {RUN}"),
     "zellij": ({"ZELLIJ_SESSION_NAME": "main"}, False,
                f"zellij --session main run --close-on-exit --name ag-1 --cwd /work -- {RUN}"),
     "kitty": ({"KITTY_LISTEN_ON": "unix:/tmp/k"}, True,

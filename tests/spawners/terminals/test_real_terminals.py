@@ -200,11 +200,10 @@ def tmux(attempt: Reporting, *words: str) -> str:
     return said_by("tmux", "-S", attempt.said["env"]["TMUX"].partition(",")[0], *words)
 
 
-def attached_to(attempt: Reporting) -> subprocess.Popen[bytes]:
-    """Somebody who looks at the session of this window."""
-    socket = attempt.said["env"]["TMUX"].partition(",")[0]
+def attached(*argv: str) -> subprocess.Popen[bytes]:
+    """Somebody who looks at a session, by these words."""
     return subprocess.Popen(
-        [PYTHON, "-I", "-S", PLAIN_TERMINAL, "tmux", "-S", socket, "attach"],
+        [PYTHON, "-I", "-S", PLAIN_TERMINAL, *argv],
         env={**os.environ, "TERM": "xterm"}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -224,7 +223,7 @@ async def test_tmux_keeps_a_window_on_a_server_of_ours_and_adds_to_one_that_runs
         with pytest.raises(NoWindow, match=r"nobody is attached to session \$0 of the tmux at "):
             await opened(inside, second, found)
         second.voided = ""
-        viewer = attached_to(first)
+        viewer = attached("tmux", "-S", first.said["env"]["TMUX"].partition(",")[0], "attach")
         until(lambda: tmux(first, "list-clients") != "", "somebody to be attached", 10)
         result = await opened(inside, second, found)
         check(second, result, "y")
@@ -244,6 +243,11 @@ async def test_tmux_keeps_a_window_on_a_server_of_ours_and_adds_to_one_that_runs
         await gone(second)
 
 
+def listed_by_screen() -> str:
+    """Its exit code means something else in each version."""
+    return subprocess.run(["screen", "-ls"], capture_output=True, check=False, timeout=30, text=True).stdout
+
+
 @pytest.mark.needs("screen")
 async def test_screen_keeps_a_window_and_adds_to_one_that_runs(folder: Path) -> None:
     one, found = terminal("screen"), Found(os.environ, None)
@@ -252,10 +256,17 @@ async def test_screen_keeps_a_window_and_adds_to_one_that_runs(folder: Path) -> 
     async with first, second:
         result = await opened(one, first, found)
         check(first, result, "x")
-        check(second, await opened(one.inside(first.said["env"]), second, found), "y")
+        session, inside = first.said["env"]["STY"], one.inside(first.said["env"])
+        with pytest.raises(NoWindow, match=f"nobody is attached to the screen {session}"):
+            await opened(inside, second, found)
+        second.voided = ""
+        viewer = attached("screen", "-r", session)
+        until(lambda: "(Attached)" in listed_by_screen(), "somebody to be attached", 10)
+        check(second, await opened(inside, second, found), "y")
         assert second.said["env"]["STY"] == first.said["env"]["STY"]
         first.exit(0)
         await gone(first)
         said_by("screen", "-S", second.said["env"]["STY"], "-X", "quit")
         await gone(second)
         assert second.signal == signal.SIGHUP
+        viewer.wait(10)
