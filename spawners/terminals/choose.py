@@ -16,7 +16,8 @@ from spawners.terminals.preferences import preferred_entries
 
 __all__ = ["Candidate", "Choice", "UnknownTerminal", "Wishes", "choose", "named"]
 
-ALTERNATIVE = "x-terminal-emulator"
+ALTERNATIVE, RUNNER = "x-terminal-emulator", "xdg-terminal-exec"
+"""What opens the terminal that an administrator has chosen, and the one of xdg-terminals.list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,10 @@ def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, p
         yield (found, "$TERMINAL") if found else (name, "$TERMINAL names it, and it is not known here")
     yield from _around(environ, terminals)
     for entry, file in preferred_entries({**desktop.env, **environ}):
-        known = next((terminal for terminal in terminals if entry in terminal.entries), None)
-        yield (known, file) if known else (entry, f"{file} names it, and it is not known here")
+        if known := next((one for one in terminals if entry in one.entries), None):
+            yield known, file
+        elif runner := _by_program(RUNNER, terminals):
+            yield runner, f"{file} names {entry}"
     for name in desktop.env.get("XDG_CURRENT_DESKTOP", "").split(":"):
         yield from ((one, f"{name}'s own") for one in terminals if name and name in one.desktops)
     yield from _alternative(terminals, path)

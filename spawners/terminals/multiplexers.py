@@ -25,6 +25,12 @@ _WHERE_SCREEN_IS_SEEN = (
     'echo "nobody is attached to the screen $1" >&2; exit 1'
 )
 
+_SETTINGS = (
+    *("start-server", ";", "set-option", "-s", "escape-time", "10", ";"),
+    *("set-option", "-g", "default-terminal", "screen-256color", ";"),
+)
+"""By default tmux holds back Escape for half a second, and shows eight colours."""
+
 
 class Tmux(Terminal):
     """`running` is the value of TMUX inside one: its socket, its server's pid, its session's number."""
@@ -56,7 +62,7 @@ class Tmux(Terminal):
         socket = beside(command, "w-tmux")
         server = ("-S", socket) if socket else ("-L", "muster")
         new = ("new-session", "-d", "-s", _session(command), "-x", "80", "-y", "24")
-        return (program, *server, "-f", "/dev/null", *new, *look, "--", *what)
+        return (program, *server, "-f", "/dev/null", *_SETTINGS, *new, *look, "--", *what)
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         """Shows the pane to who is attached to its server; fails if nobody is."""

@@ -37,7 +37,8 @@ WINDOWS = {
     "qterminal": f"qterminal -w /work -e '{RUN}'",
     "xdg-terminal-exec": f"xdg-terminal-exec --dir=/work {RUN}",
     "x-terminal-emulator": f"x-terminal-emulator -e {RUN}",
-    "tmux": "tmux -S /run/u/m/w-tmux -f /dev/null new-session -d -s w-0123456789ab -x 80 -y 24 "
+    "tmux": "tmux -S /run/u/m/w-tmux -f /dev/null start-server ';' set-option -s escape-time 10 ';' "
+    "set-option -g default-terminal screen-256color ';' new-session -d -s w-0123456789ab -x 80 -y 24 "
     f"-n ag-1 -c /work -- {RUN}",
     "screen": f"screen -c /dev/null -d -m -S w-0123456789ab -t ag-1 {RUN}",
     "zellij": """/bin/sh -c '"$0" attach --create-background "$1" && shift && exec "$@"' zellij """

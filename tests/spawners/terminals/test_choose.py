@@ -137,6 +137,19 @@ def test_a_terminal_may_be_named_by_its_program(path: str) -> None:
     assert named("gnome-console", TERMINALS, path).name == "kgx"
 
 
+def test_a_preferred_terminal_that_is_unknown_is_opened_by_who_reads_the_list(
+    path: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "xdg-terminals.list").write_text("rio.desktop\nkitty.desktop\n")
+    desktop = {"XDG_CONFIG_HOME": str(config)}
+    assert first(chosen(path, desktop=desktop))[0] == "kitty"
+    installed(tmp_path, ["xdg-terminal-exec"])
+    reason = f"{config}/xdg-terminals.list names rio.desktop"
+    assert first(chosen(path, desktop=desktop)) == ("xdg-terminal-exec", reason)
+
+
 def test_lists_of_preferred_terminals(tmp_path: Path) -> None:
     user, system = tmp_path / "user", tmp_path / "system"
     for folder in (user, system):
