@@ -15,7 +15,10 @@ import psutil
 
 from spawners._os.facts import Process
 
-__all__ = ["boot_id", "has_mark", "on_exit", "process", "processes", "send_signal"]
+__all__ = ["boot_id", "has_mark", "on_exit", "process", "processes", "script_kind", "send_signal"]
+
+script_kind = "command"
+"""Which kind of script a window executes; see `terminals/script.py`."""
 
 
 def boot_id() -> str:
