@@ -71,18 +71,22 @@ class Opening:
             self._failed(record.id, former, str(error), manner)
             raise
         log.info("window.opened", agent=record.id, terminal=opened.terminal, pid=opened.report.pid)
-        self._note_failures(record.id, opened)
+        self._note(record.id, opened)
         return opened.report.size
 
-    def _note_failures(self, agent_id: str, opened: Opened) -> None:
-        """Have the record say why it is not the terminal that was wanted most."""
+    def _note(self, agent_id: str, opened: Opened) -> None:
+        """Have the record know what only the opening tells: the terminal's process, by which a window that
+        has no other name is found, and why it is not the terminal that was wanted most."""
         record = self._registry.get(agent_id)
-        if opened.failed and record is not None and record.agent.window is not None:
-            tried = "; ".join(f"{name}: {why}" for name, why in opened.failed)
-            window = msgspec.structs.replace(
-                record.agent.window, reason=f"opened after others failed: {tried}"
-            )
-            self._registry.change(agent_id, "agent.changed", window=window)
+        window = record.agent.window if record is not None else None
+        if window is None:
+            return
+        handles = {**window.handles, **opened.report.handles}
+        tried = "; ".join(f"{name}: {why}" for name, why in opened.failed)
+        reason = f"opened after others failed: {tried}" if tried else window.reason
+        if (handles, reason) != (window.handles, window.reason):
+            noted = msgspec.structs.replace(window, handles=handles, reason=reason)
+            self._registry.change(agent_id, "agent.changed", window=noted)
 
     async def none(self, record: AgentRecord, why: str, manner: Manner) -> Size:
         """Note that there is nothing to open one with. Raises `NoWindow`, as `open` does."""

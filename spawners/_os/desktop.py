@@ -166,8 +166,8 @@ def _cookie_files(env: Mapping[str, str]) -> Iterator[str]:
     runtime = env["XDG_RUNTIME_DIR"]
     patterns = (".mutter-Xwaylandauth.*", "gdm/Xauthority", "xauth_*", "Xauthority", "lightdm/xauthority")
     found = [path for pattern in patterns for path in glob.glob(os.path.join(runtime, pattern))]
-    home = os.path.join(env.get("HOME", ""), ".Xauthority")
-    yield from sorted(filter(_is_ours, [*found, home]), key=os.path.getmtime, reverse=True)
+    home = os.path.join(env.get("HOME") or os.path.expanduser("~"), ".Xauthority")
+    yield from sorted(filter(_is_ours, [*found, home]), key=_made_at, reverse=True)
 
 
 def _is_ours(path: str) -> bool:
@@ -175,6 +175,13 @@ def _is_ours(path: str) -> bool:
         return os.stat(path).st_uid == os.getuid()
     except OSError:
         return False
+
+
+def _made_at(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:  # gone meanwhile
+        return 0.0
 
 
 async def _own(environ: Mapping[str, str]) -> list[_Guess]:

@@ -20,6 +20,7 @@ from spawners.terminals.base import Report
 from spawners.terminals.catalog import window_variables
 
 PROGRAM = str(Path(__file__).with_name("window_program.py"))
+PLAIN_TERMINAL = str(Path(__file__).with_name("plain_terminal.py"))
 
 NO_ENV: Mapping[str, str] = {}
 

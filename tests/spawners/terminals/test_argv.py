@@ -37,7 +37,8 @@ WINDOWS = {
     "qterminal": f"qterminal -w /work -e '{RUN}'",
     "xdg-terminal-exec": f"xdg-terminal-exec --dir=/work {RUN}",
     "x-terminal-emulator": f"x-terminal-emulator -e {RUN}",
-    "tmux": "tmux -S /run/u/m/w-tmux -f /dev/null new-session -d -s w-0123456789ab -x 80 -y 24 "
+    "tmux": "tmux -S /run/u/m/w-tmux -f /dev/null start-server ';' set-option -s escape-time 10 ';' "
+    "set-option -g default-terminal screen-256color ';' new-session -d -s w-0123456789ab -x 80 -y 24 "
     f"-n ag-1 -c /work -- {RUN}",
     "screen": f"screen -c /dev/null -d -m -S w-0123456789ab -t ag-1 {RUN}",
     "zellij": """/bin/sh -c '"$0" attach --create-background "$1" && shift && exec "$@"' zellij """
@@ -65,10 +66,21 @@ TABS = {
     f"sh wezterm cli --no-auto-start spawn --cwd /work -- {RUN} "
     f"wezterm start --always-new-process --cwd /work -- {RUN}",
 }
+LOOKED_AT = (
+    'test -n "$("$0" -S "$1" list-clients -t "$2" 2>/dev/null)" && shift 2 && exec "$@"; '
+    'echo "nobody is attached to session $2 of the tmux at $1" >&2; exit 1'
+)
+SEEN = (
+    'LC_ALL=C "$0" -ls "$1" | grep -q -i "attached)" && shift && exec "$@"; '
+    'echo "nobody is attached to the screen $1" >&2; exit 1'
+)
 INSIDE: dict[str, tuple[dict[str, str], bool, str]] = {
-    "tmux": ({"TMUX": "/tmp/t,1/default,77,0"}, False,
-             f"tmux -S /tmp/t,1/default new-window -n ag-1 -c /work -- {RUN}"),
-    "screen": ({"STY": "77.pts-0.host"}, False, f"screen -S 77.pts-0.host -X screen -t ag-1 {RUN}"),
+    "tmux": ({"TMUX": "/tmp/t,1/default,77,5"}, False,
+             f"/bin/sh -c {shlex.quote(LOOKED_AT)} tmux /tmp/t,1/default '$5' "
+             f"tmux -S /tmp/t,1/default new-window -t '$5:' -n ag-1 -c /work -- {RUN}"),
+    "screen": ({"STY": "77.pts-0.host"}, False,
+               f"/bin/sh -c {shlex.quote(SEEN)} screen 77.pts-0.host "
+               f"screen -S 77.pts-0.host -X screen -t ag-1 {RUN}"),
     "zellij": ({"ZELLIJ_SESSION_NAME": "main"}, False,
                f"zellij --session main run --close-on-exit --name ag-1 --cwd /work -- {RUN}"),
     "kitty": ({"KITTY_LISTEN_ON": "unix:/tmp/k"}, True,

@@ -79,13 +79,12 @@ def test_the_terminal_that_we_run_in(
 
 
 def test_inside_tmux_a_window_of_that_one_is_opened(path: str) -> None:
+    """And if nobody looks at that, a desktop comes next, and a server of ours at last."""
     choice = chosen(path, environ={"TMUX": "/tmp/x,1,0"})
-    assert choice.terminals[0].argv("tmux", ("/bin/sh", "/x"), "", "")[:4] == (
-        "tmux",
-        "-S",
-        "/tmp/x",
-        "new-window",
-    )
+    assert [one.name for one in choice.terminals] == ["tmux", *ALL]
+    assert "new-window" in choice.terminals[0].argv("tmux", ("/bin/sh", "/x"), "", "")
+    assert "new-session" in choice.terminals[-1].argv("tmux", ("/bin/sh", "/x"), "", "")
+    assert "tmux" not in dict(choice.left_out)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +135,19 @@ def test_an_unknown_terminal_in_the_environment_is_only_left_out(path: str) -> N
 def test_a_terminal_may_be_named_by_its_program(path: str) -> None:
     assert named("stterm", TERMINALS, path).name == "st"
     assert named("gnome-console", TERMINALS, path).name == "kgx"
+
+
+def test_a_preferred_terminal_that_is_unknown_is_opened_by_who_reads_the_list(
+    path: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "xdg-terminals.list").write_text("rio.desktop\nkitty.desktop\n")
+    desktop = {"XDG_CONFIG_HOME": str(config)}
+    assert first(chosen(path, desktop=desktop))[0] == "kitty"
+    installed(tmp_path, ["xdg-terminal-exec"])
+    reason = f"{config}/xdg-terminals.list names rio.desktop"
+    assert first(chosen(path, desktop=desktop)) == ("xdg-terminal-exec", reason)
 
 
 def test_lists_of_preferred_terminals(tmp_path: Path) -> None:

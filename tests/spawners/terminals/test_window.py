@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from muster_processes import PYTHON, is_running, until, zombies_of
-from reporting import Reporting
+from reporting import PLAIN_TERMINAL, Reporting
 from systemd_user import UserManager
 
 from spawners import _os
@@ -21,7 +21,7 @@ from spawners.terminals.window import NotFocused, NoWindow, Opened, Shelter, foc
 
 ENV = {"PATH": os.environ["PATH"]}
 WANTED = Wanted("muster", "/")
-PLAIN = f"{PYTHON} -I -S {Path(__file__).parents[2]}/fakes/plain_terminal.py"
+PLAIN = f"{PYTHON} -I -S {PLAIN_TERMINAL}"
 
 
 class Scripted(Terminal):
@@ -204,7 +204,9 @@ async def test_nothing_is_executed_before_the_launcher_is_where_it_belongs(
     async def look(pid: int) -> None:
         assert is_running(pid)
         assert os.getsid(pid) == pid
-        assert b"read" in Path(f"/proc/{pid}/cmdline").read_bytes()  # it waits, however long this takes
+        words = Path(f"/proc/{pid}/cmdline")
+        until(lambda: words.read_bytes() != b"", "the words to be laid out, a moment after the exec", 10)
+        assert b"read" in words.read_bytes()  # it waits, however long this takes
         raise RuntimeError("no shelter")
 
     with pytest.raises(RuntimeError, match="no shelter"):
