@@ -199,9 +199,13 @@ def _raise_file_limit() -> None:
         resource: Any = importlib.import_module("resource")  # POSIX only
     except ImportError:
         return
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else 1 << 20
+    while wanted > soft >= 0:  # macOS names no hard limit, and refuses more than a machine of its kind has
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            break
+        wanted //= 2
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Mapping
 
-from spawners import failpoint
+from spawners import _os, failpoint
 
 __all__ = ["compiled_keeper", "start_program"]
 
@@ -20,7 +20,8 @@ _ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", failpoint.VARIABLE
 """All a keeper inherits: what its Python needs to start. Above all not the mark of another agent."""
 
 MODULES = (
-    *("system", "files", "protocol", "processes", "memory", "spool", "connection", "keys", "modes"),
+    *("system", "files", "protocol", *_os.keeper_modules, "processes", "memory", "spool", "connection"),
+    *("keys", "modes"),
     *("queries", "terminal", "execute", "state", "wire", "output", "input", "viewers", "answers"),
     *("ladder", "record", "birth", "keeper", "program"),
 )

@@ -4,7 +4,8 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
+`session_variables()`
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ else:
         unit_of,
         usable_cpus,
     )
+
+if sys.platform == "darwin":
+    from spawners._os.darwin import keeper_modules, session_variables
+else:
+    from spawners._os.facts import keeper_modules, session_variables
 
 if sys.platform == "linux":
     from spawners._os.linux import boot_id, fork_is_safe, has_mark, on_exit, process, processes, send_signal
@@ -70,6 +76,7 @@ __all__ = [
     "hand_over",
     "has_mark",
     "is_locked",
+    "keeper_modules",
     "lock_new",
     "manager_socket",
     "on_exit",
@@ -79,6 +86,7 @@ __all__ = [
     "raise_file_limit",
     "resident_bytes",
     "send_signal",
+    "session_variables",
     "start_scope",
     "stop_unit",
     "unit_of",

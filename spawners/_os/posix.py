@@ -62,9 +62,16 @@ def hand_over(line: socket.socket, data: bytes, fds: list[int]) -> None:
 
 
 def raise_file_limit() -> tuple[int, int]:
-    """Raise this process' soft limit of open files to the hard one; return what it was, and the hard one."""
+    """Raise this process' soft limit of open files to the hard one; return what it was, and the hard one.
+
+    macOS gives a LaunchAgent 256, names no hard limit, and refuses more than kern.maxfilesperproc, which
+    depends on the machine: less is asked for until it is given.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, 1 << 20)
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses more than kern.maxfilesperproc
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    wanted = hard if hard != resource.RLIM_INFINITY else 1 << 20
+    while wanted > soft >= 0:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            break
+        wanted //= 2
     return soft, hard

@@ -15,7 +15,7 @@ import time
 from spawners.keeper.execute import NotStarted, confine, execute, make_way, release
 from spawners.keeper.files import drain, dumps, loads, unlink, write_all
 from spawners.keeper.memory import MemoryEvidence
-from spawners.keeper.processes import become_subreaper, started_of
+from spawners.keeper.processes import become_subreaper, expect, started_of
 from spawners.keeper.protocol import BORN, FAILED, GO, HELLO, PTY, STDERR, STDOUT
 from spawners.keeper.record import RESERVE, Record
 from spawners.keeper.system import SIGINT, SIGTERM, failpoint, now_ms
@@ -69,6 +69,7 @@ class Birth(Record):
             return False
         failpoint("after_exec")
         self.alive = True
+        expect(self.pid, self.spec["env"])
         self.identity.update(pid=self.pid, started=started_of(self.pid), startedMs=now_ms())
         self.write_child()
         failpoint("after_child_written")

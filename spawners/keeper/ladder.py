@@ -7,12 +7,13 @@ assert sys.platform != "win32"
 
 import _signal  # type: ignore[import-not-found, unused-ignore]
 import posix
+import select
 import time
 
 from spawners.keeper.answers import Answers
-from spawners.keeper.processes import descendants, signal_member, signal_quietly
+from spawners.keeper.processes import descendants, exits_of, remember, signal_member, signal_quietly
 from spawners.keeper.protocol import HELLO
-from spawners.keeper.system import SIGCONT, SIGINT, SIGKILL, SIGTERM, failpoint, now_ms
+from spawners.keeper.system import LINUX, SIGCONT, SIGINT, SIGKILL, SIGTERM, failpoint, now_ms
 
 MYPY = False
 if MYPY:
@@ -45,6 +46,7 @@ class Ladder(Answers):
             return
         self.ended_by = reason
         failpoint("after_stop_began")
+        remember()
         if interrupt_ms > 0:
             self.rung, self.rung_at = "interrupt", now + interrupt_ms / 1000
             self.signal_group(SIGINT)
@@ -70,9 +72,20 @@ class Ladder(Answers):
         if self.rung == "kill":
             self.rung_at = now
             return
-        for member in self.signal_members(SIGTERM):
+        members = self.signal_members(SIGTERM)
+        for member in members:
             self.leftovers[member.pid] = member.label
         self.rung, self.rung_at = "terminate", now + LEFTOVER_S
+        if not self.subreaper:
+            self.look_out([member.pid for member in members])
+
+    def look_out(self, pids: "list[int]") -> None:
+        """Wake up when one of these ends, which is no child of ours."""
+        try:
+            self.exits = exits_of(pids)
+        except OSError:
+            return  # then the next rung sees it
+        self.watch(self.exits.fileno(), select.POLLIN, lambda _: self.exits.control(None, len(pids), 0))
 
     def kill_pass(self, now: float) -> None:
         """One sweep; the next is due soon, until no child is left or what is left cannot be killed."""
@@ -121,6 +134,8 @@ class Ladder(Answers):
             return False
         if self.subreaper:
             return True
+        if not LINUX:  # never by the group there: its number may be that of others by now
+            return not descendants(self.me)
         try:
             posix.killpg(self.pid, 0)
         except OSError:
@@ -143,6 +158,8 @@ class Ladder(Answers):
                 self.timeout_at = None
                 self.close_stdin()
                 if self.terminal:
+                    if not LINUX:
+                        self.drain_present()  # the last one to close a terminal throws away what is unread
                     self.terminal.close_slave()
                 self.rung_at = None  # `settle` goes on with what is left of the tree
                 failpoint("after_exit_seen")

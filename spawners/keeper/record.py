@@ -9,7 +9,7 @@ import posix
 import select
 import time
 
-from spawners.keeper.files import dumps, unlink, write_all
+from spawners.keeper.files import dumps, sync, unlink, write_all
 from spawners.keeper.ladder import Ladder
 from spawners.keeper.protocol import EXIT, VERSION
 from spawners.keeper.system import LINUX, SIGKILL, failpoint
@@ -67,7 +67,7 @@ class Record(Ladder):
                 self.exit, data = short, dumps(short).encode()
             write_all(self.reserve_fd, data)
             posix.ftruncate(self.reserve_fd, len(data))
-            posix.fsync(self.reserve_fd)
+            sync(self.reserve_fd)
             posix.rename(self.directory + "/exit.reserved", self.directory + "/exit.json")
             self.sync_directory()
             self.durable = True

@@ -81,6 +81,7 @@ class State:
         self.leftovers: dict[int, str] = {}
         self.survivors: list[str] = []
         self.gave_up = False
+        self.exits: Any = None  # a kqueue, where the orphans of the tree are nobody's children
         self.birth = self.adopt(_socket.socket(fileno=control_fd))
         self.birth.hold, self.birth.hold_until = 0, time.monotonic() + BIRTH_HOLD_S
 

@@ -17,7 +17,7 @@ from spawners.keeper.files import read_file, unlink, write_all
 from spawners.keeper.modes import ModeScan
 from spawners.keeper.protocol import SIZES
 from spawners.keeper.queries import Queries
-from spawners.keeper.system import now_ms
+from spawners.keeper.system import LINUX, now_ms
 
 MYPY = False
 if MYPY:
@@ -64,6 +64,8 @@ class Terminal:
         self.master, self.slave = posix.openpty()
         self.path = posix.ttyname(self.slave)
         posix.set_blocking(self.master, False)
+        if not LINUX:  # else our closing it would wait until somebody has read what was written: we
+            posix.set_blocking(self.slave, False)
         attributes = termios.tcgetattr(self.slave)
         attributes[0] |= IUTF8  # the line editor deletes characters, not bytes
         termios.tcsetattr(self.slave, termios.TCSANOW, attributes)
@@ -113,7 +115,7 @@ class Terminal:
         """Whether the line editor is on, whether it echoes, whether ^C is a signal."""
         try:
             local = termios.tcgetattr(self.master)[3]
-        except OSError:
+        except (OSError, termios.error):
             return False, False, False
         return bool(local & termios.ICANON), bool(local & termios.ECHO), bool(local & termios.ISIG)
 
@@ -121,7 +123,7 @@ class Terminal:
         """The control character of this index, as of now."""
         try:
             return bytes(termios.tcgetattr(self.master)[6][index])
-        except (OSError, TypeError):
+        except (OSError, TypeError, termios.error):
             return b""
 
     def unread(self) -> int:
@@ -145,8 +147,11 @@ class Terminal:
 
     def drop_unread(self) -> None:
         """As the kernel does at ^C, which would not reach it while the program does not read."""
-        if self.slave >= 0 and not termios.tcgetattr(self.master)[3] & termios.NOFLSH:
-            termios.tcflush(self.slave, termios.TCIFLUSH)
+        try:
+            if self.slave >= 0 and not termios.tcgetattr(self.master)[3] & termios.NOFLSH:
+                termios.tcflush(self.slave, termios.TCIFLUSH)
+        except termios.error:
+            pass  # macOS takes a terminal away from all when the leader of its session has ended
 
     def is_signal(self, data: bytes) -> bool:
         """Whether these keys are, with the settings of now, one that signals the foreground group."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from darwin_keeper import darwin_bundle
 from muster_processes import agent_argv
 
 from spawners.births import Keepers
@@ -20,6 +21,7 @@ from spawners.launch import Launch, Stdin
 IMPLEMENTATIONS = [
     "executed",
     pytest.param("forked", marks=pytest.mark.needs("linux")),  # by a zygote
+    pytest.param("as on a Mac", marks=pytest.mark.needs("linux")),  # behind a fake libSystem
 ]
 """How the keepers of a spawner come to be."""
 
@@ -29,6 +31,8 @@ async def keepers(request: pytest.FixtureRequest) -> AsyncIterator[Keepers]:
     """What makes the keepers of `spawner`."""
     folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
     made = Keepers(f"{folder}/cache", zygote=request.param == "forked")
+    if request.param == "as on a Mac":
+        made._program = darwin_bundle(Path(folder))
     made.begin()
     if request.param == "forked":
         async with asyncio.timeout(60):
