@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import desktop
 import pytest
 import systemd_user
 
@@ -88,6 +89,9 @@ MISSING: dict[str, Callable[[], str]] = {
     "copilot": _program("copilot"),
     "qwen": _program("qwen"),
     "aider": _program("aider"),
+    "xvfb": lambda: desktop.missing(*desktop.X11_PROGRAMS),
+    "wayland": lambda: desktop.missing(*desktop.WAYLAND_PROGRAMS),
+    **{name: _program(name) for name in desktop.TERMINALS},
 }
 """Every name the `needs` marker knows → why it is missing, or empty."""
 

@@ -5,7 +5,7 @@
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
-`session_variables()`
+`session_variables()` · `find_desktop(environ)` · `terminals`
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ else:
         unit_of,
         usable_cpus,
     )
+
+if sys.platform == "linux":
+    from spawners._os.desktop import find_desktop, terminals
+else:
+    from spawners._os.no_desktop import find_desktop, terminals
 
 if sys.platform == "darwin":
     from spawners._os.darwin import keeper_modules, session_variables
@@ -72,6 +77,7 @@ __all__ = [
     "boot_id",
     "cgroup_limits",
     "collect",
+    "find_desktop",
     "fork_is_safe",
     "hand_over",
     "has_mark",
@@ -89,6 +95,7 @@ __all__ = [
     "session_variables",
     "start_scope",
     "stop_unit",
+    "terminals",
     "unit_of",
     "usable_cpus",
     "why_unsupported",

@@ -17,20 +17,59 @@ from typing import ClassVar, Protocol
 
 from spawners.launch import Size
 
-__all__ = ["SAFE", "Attempt", "Display", "Opener", "Report", "Terminal"]
+__all__ = ["SAFE", "Attempt", "Desktop", "Display", "Opener", "Report", "Terminal", "Wanted", "is_safe"]
 
 SAFE = re.compile(r"[A-Za-z0-9_./:-]+")
 """All that a word of a command in a window may hold on POSIX; every terminal hands it on unchanged."""
 
 
+def is_safe(word: str) -> bool:
+    """Whether no terminal mistakes this word for anything else, an option included."""
+    return SAFE.fullmatch(word) is not None and not word.startswith("-")
+
+
 class Display(enum.Enum):
-    """What a terminal draws on. `NONE`: it keeps its windows itself, as tmux does."""
+    """What a terminal draws on: X11, Wayland, either of them, or the desktop of macOS and Windows.
+
+    `NONE`: it keeps its windows itself, as tmux does. For a desktop `EITHER` means that it has both.
+    """
 
     X11 = "x11"
     WAYLAND = "wayland"
     EITHER = "either"
     DESKTOP = "desktop"
     NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Desktop:
+    """The graphical session that windows open in, as it is now.
+
+    `env` is what a launcher is given, `kind` what it may draw on, None if there is no session to open a
+    window in: `problem` then says why, and what to do. `source` says how it was found.
+    """
+
+    env: Mapping[str, str]
+    kind: Display | None
+    source: str = ""
+    problem: str = ""
+
+    def shows(self, display: Display) -> bool:
+        """Whether a terminal that draws on `display` has what it needs here."""
+        if display is Display.NONE:
+            return True
+        if self.kind is None or Display.DESKTOP in (display, self.kind):
+            return self.kind is not None and display in (self.kind, Display.EITHER)
+        return self.kind is display or Display.EITHER in (display, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a window should look like: hints that a terminal is free not to take."""
+
+    title: str
+    cwd: str
+    tab: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +111,10 @@ class Terminal(ABC):
     """One terminal program. All of it is pure but `installed`, which looks at the disk.
 
     `name` is what people write, `programs` are looked for on PATH in this order, `marks` are variables that
-    are set in what runs inside it, `handles` those that name the window, `classes` what its windows are
-    called by the desktop (lower case, for finding the running one).
+    are set in what runs inside it (`NAME`, or `NAME=value`), `handles` those that name the window, `classes`
+    what its windows are called by the desktop (lower case, for finding the running one). `entries` are its
+    desktop entries, by which users choose their terminal, and `desktops` those whose own terminal it is, by
+    their names in `XDG_CURRENT_DESKTOP`. `stays`: its window stays when what ran in it has ended.
     """
 
     name: ClassVar[str]
@@ -82,6 +123,10 @@ class Terminal(ABC):
     tabs: ClassVar[bool] = False
     marks: ClassVar[tuple[str, ...]] = ()
     handles: ClassVar[tuple[str, ...]] = ()
+    classes: ClassVar[tuple[str, ...]] = ()
+    entries: ClassVar[tuple[str, ...]] = ()
+    desktops: ClassVar[tuple[str, ...]] = ()
+    stays: ClassVar[bool] = False
 
     def installed(self, path: str) -> str | None:
         """The absolute path of its program among the folders of `path`, or None."""
@@ -101,6 +146,18 @@ class Terminal(ABC):
     ) -> Opener:
         """As `argv`, with what else the program needs."""
         return Opener(self.argv(program, command, title, cwd, tab=tab))
+
+    def runs_around(self, environ: Mapping[str, str]) -> str:
+        """The mark by which `environ` shows that it is one inside this terminal; empty: it does not."""
+        for mark in self.marks:
+            name, _, value = mark.partition("=")
+            if environ.get(name) and value in ("", environ[name]):
+                return mark
+        return ""
+
+    def inside(self, environ: Mapping[str, str]) -> Terminal:
+        """This terminal as it is for one who runs in a window of it, with this environment there."""
+        return self
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         """What brings the window with these handles to the front; None: this terminal cannot."""

@@ -1,0 +1,127 @@
+"""Terminals without a display: tmux, screen and zellij keep a window until somebody attaches to it.
+
+Inside a running one a window of that is opened, where its user looks. Else a server of our own keeps them,
+beside what is executed, with no settings of anybody's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from spawners.terminals.base import Display, Opener, Terminal
+from spawners.terminals.words import beside, hint
+
+__all__ = ["Screen", "Tmux", "Zellij"]
+
+
+class Tmux(Terminal):
+    """`running` is the value of TMUX inside one: its socket, its server's pid, and a number."""
+
+    name = "tmux"
+    programs = ("tmux",)
+    display = Display.NONE
+    tabs = True
+    marks = ("TMUX",)
+    handles = ("TMUX", "TMUX_PANE")
+
+    def __init__(self, running: str = "") -> None:
+        self._socket = running.rpartition(",")[0].rpartition(",")[0]
+
+    def inside(self, environ: Mapping[str, str]) -> Tmux:
+        return Tmux(environ.get("TMUX", ""))
+
+    def argv(
+        self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
+    ) -> tuple[str, ...]:
+        """Several words are executed as they are; one alone would be given to a shell."""
+        look = (*hint(title, "-n", "{}"), *hint(cwd, "-c", "{}"))
+        what = command if len(command) > 1 else ("env", *command)
+        if self._socket:
+            return (program, "-S", self._socket, "new-window", *look, "--", *what)
+        socket = beside(command, "w-tmux")
+        server = ("-S", socket) if socket else ("-L", "muster")
+        new = ("new-session", "-d", "-s", _session(command), "-x", "80", "-y", "24")
+        return (program, *server, "-f", "/dev/null", *new, *look, "--", *what)
+
+    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
+        """Shows the pane to who is attached to its server; fails if nobody is."""
+        socket, pane = handles.get("TMUX", "").partition(",")[0], handles.get("TMUX_PANE", "")
+        if not socket or not pane:
+            return None
+        steps = (
+            "select-window",
+            "-t",
+            pane,
+            ";",
+            "select-pane",
+            "-t",
+            pane,
+            ";",
+            "switch-client",
+            "-t",
+            pane,
+        )
+        return Opener((program, "-S", socket, *steps))
+
+
+class Screen(Terminal):
+    """`running` is the value of STY inside one."""
+
+    name = "screen"
+    programs = ("screen",)
+    display = Display.NONE
+    tabs = True
+    marks = ("STY",)
+    handles = ("STY", "WINDOW")
+
+    def __init__(self, running: str = "") -> None:
+        self._session = running
+
+    def inside(self, environ: Mapping[str, str]) -> Screen:
+        return Screen(environ.get("STY", ""))
+
+    def argv(
+        self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
+    ) -> tuple[str, ...]:
+        if self._session:
+            return (program, "-S", self._session, "-X", "screen", *hint(title, "-t", "{}"), *command)
+        look = hint(title, "-t", "{}")
+        return (program, "-c", "/dev/null", "-d", "-m", "-S", _session(command), *look, *command)
+
+    def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
+        session, window = handles.get("STY", ""), handles.get("WINDOW", "")
+        return Opener((program, "-S", session, "-X", "select", window)) if session and window else None
+
+
+class Zellij(Terminal):
+    """`running` is the name of the session one is inside. Never yet run: not in Debian."""
+
+    name = "zellij"
+    programs = ("zellij",)
+    display = Display.NONE
+    marks = ("ZELLIJ_SESSION_NAME",)
+    handles = ("ZELLIJ_SESSION_NAME", "ZELLIJ_PANE_ID")
+
+    def __init__(self, running: str = "") -> None:
+        self._session = running
+
+    def inside(self, environ: Mapping[str, str]) -> Zellij:
+        return Zellij(environ.get("ZELLIJ_SESSION_NAME", ""))
+
+    def argv(
+        self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
+    ) -> tuple[str, ...]:
+        """It cannot make a session with a command in it: first the session is made, then a pane there."""
+        session = self._session or _session(command)
+        look = (*hint(title, "--name", "{}"), *hint(cwd, "--cwd", "{}"))
+        run = (program, "--session", session, "run", "--close-on-exit", *look, "--", *command)
+        if self._session:
+            return run
+        script = '"$0" attach --create-background "$1" && shift && exec "$@"'
+        return ("/bin/sh", "-c", script, program, session, *run)
+
+
+def _session(command: tuple[str, ...]) -> str:
+    """A name for the session: that of what is executed, without what separates names in a multiplexer."""
+    return os.path.basename(command[-1]).replace(".", "-").replace(":", "-")
