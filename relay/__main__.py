@@ -200,12 +200,10 @@ def _raise_file_limit() -> None:
     except ImportError:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = hard if hard != resource.RLIM_INFINITY else 1 << 20
-    while wanted > soft >= 0:  # macOS names no hard limit, and refuses more than a machine of its kind has
+    for wanted in (hard, 1 << 17, 1 << 15, 10240):  # macOS names no hard limit, and refuses what is too much
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            break
-        wanted //= 2
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+            return
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

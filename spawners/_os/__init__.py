@@ -37,6 +37,8 @@ else:
 
 if sys.platform == "linux":
     from spawners._os.desktop import find_desktop, terminals
+elif sys.platform == "darwin":
+    from spawners._os.aqua import find_desktop, terminals
 else:
     from spawners._os.no_desktop import find_desktop, terminals
 

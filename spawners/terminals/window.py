@@ -78,7 +78,7 @@ async def open_window(
                 launcher.end()
             if not isinstance(error, LauncherFailed):
                 raise
-            failed.append((terminal.name, str(error)))
+            failed.append((terminal.name, terminal.explain(str(error))))
         else:
             launcher.opened()
             if launcher.pid is not None:
@@ -105,7 +105,7 @@ async def focus_window(terminal: Terminal, handles: Mapping[str, str], env: Mapp
     finally:
         launcher.end()
     if launcher.failure:
-        raise NotFocused(launcher.failure)
+        raise NotFocused(terminal.explain(launcher.failure))
 
 
 async def _launched(

@@ -1,13 +1,16 @@
-"""The keeper as it is on a Mac, as a program that runs on Linux: its bundle, behind a fake libSystem."""
+"""Programs that run on Linux and believe they are on a Mac, behind a fake libSystem: the keeper, and whatever
+a test says."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from spawners import keeper_program
 
-__all__ = ["darwin_bundle"]
+__all__ = ["darwin_bundle", "on_a_mac"]
 
 _PROGRAM = """
 import marshal, sys
@@ -32,3 +35,30 @@ def darwin_bundle(folder: Path) -> str:
     program = folder / "darwin_keeper.py"
     program.write_text(_PROGRAM.format(fakes=os.path.dirname(__file__), bundle=str(bundle)))
     return str(program)
+
+
+_PRELUDE = f"""
+import asyncio, os, signal, subprocess, sys, tempfile
+from pathlib import Path
+import psutil
+sys.path[:0] = [{os.path.dirname(__file__)!r}]
+import darwin
+library = darwin.install()
+from spawners import _os
+from spawners._os import darwin as system
+assert _os.process is system.process
+"""
+
+
+def on_a_mac(program: str, **env: str) -> str:
+    """Run this text in a process of its own, which must end well; returns what it printed."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _PRELUDE + program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **env},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import darwin
 import pytest
+from darwin_keeper import on_a_mac
 from muster_processes import until
 
 from spawners import _os
@@ -206,31 +206,6 @@ def test_a_process_that_stays_a_stranger_is_asked_for_its_environment_once(
 
 
 # ---- the daemon's side, and a keeper beside it, in a process that believes it is on a Mac
-
-PRELUDE = f"""
-import asyncio, os, signal, subprocess, sys, tempfile
-from pathlib import Path
-import psutil
-sys.path[:0] = [{os.path.dirname(darwin.__file__)!r}]
-import darwin
-library = darwin.install()
-from spawners import _os
-from spawners._os import darwin as system
-assert _os.process is system.process
-"""
-
-
-def on_a_mac(program: str, **env: str) -> str:
-    ran = subprocess.run(
-        [sys.executable, "-c", PRELUDE + program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **env},
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def test_the_exit_of_any_process_is_told() -> None:
