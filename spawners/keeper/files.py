@@ -1,20 +1,14 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """What the keeper reads and writes: JSON without the `json` module, and whole files."""
 
 import _json
-import fcntl
-import posix
+
+from spawners.keeper.system import READ, close, open_file, read, remove, write
 
 MYPY = False
 if MYPY:
     from typing import Any
 
 SMALL_FILE = 8192
-F_BARRIERFSYNC = 85  # <sys/fcntl.h> of macOS; `fcntl` does not name it
 
 
 class Context:
@@ -57,21 +51,21 @@ def dumps(value: "Any") -> str:
 
 
 def read_file(path: str) -> bytes:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    fd = open_file(path, READ)
     try:
-        data = posix.read(fd, SMALL_FILE)  # a larger buffer would be mapped and unmapped at each call
+        data = read(fd, SMALL_FILE)  # a larger buffer would be mapped and unmapped at each call
         part = data
         while part:
-            part = posix.read(fd, SMALL_FILE if len(part) < SMALL_FILE else 1 << 20)
+            part = read(fd, SMALL_FILE if len(part) < SMALL_FILE else 1 << 20)
             data += part
         return data
     finally:
-        posix.close(fd)
+        close(fd)
 
 
 def unlink(path: str) -> None:
     try:
-        posix.unlink(path)
+        remove(path)
     except OSError:
         pass
 
@@ -79,23 +73,11 @@ def unlink(path: str) -> None:
 def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[posix.write(fd, view) :]
+        view = view[write(fd, view) :]
 
 
 def drain(fd: int) -> None:
     try:
-        posix.read(fd, 4096)
+        read(fd, 4096)
     except BlockingIOError:
         pass
-
-
-def sync(fd: int) -> None:
-    """Have what was written reach the disk before what is written next. macOS lets its disks reorder what
-    was only synced; to have them empty their caches (F_FULLFSYNC) would take tens of milliseconds."""
-    if sys.platform == "darwin":
-        try:
-            fcntl.fcntl(fd, F_BARRIERFSYNC)
-            return
-        except OSError:
-            pass  # not on a network disk
-    posix.fsync(fd)

@@ -117,6 +117,14 @@ def everyone() -> "list[Entry]":
     return found
 
 
+def started_of(pid: int) -> int:
+    """When the process started; 0 if that cannot be told."""
+    try:
+        return Entry(pid).started
+    except OSError:
+        return 0
+
+
 def unique_of(pid: int) -> "tuple[int, int]":
     """The number of this process that no other ever has until the next boot, and that of the one which
     started it, whoever its parent is now. Zeros where that is not told."""

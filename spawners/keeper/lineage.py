@@ -16,13 +16,20 @@ One that escapes all four was started by a process which nobody has seen, in a s
 program of the system, whose environment is not told, or has another one.
 """
 
-import select
+import posix
 
-from spawners.keeper.libproc import Entry, everyone, has_mark, unique_of
+from spawners.keeper.libproc import Entry, everyone, has_mark, started_of, unique_of
+from spawners.keeper.processes import signal_quietly
+from spawners.keeper.tree import Tree
 
 MYPY = False
 if MYPY:
     from typing import Any
+
+    from spawners.keeper.processes import Member
+    from spawners.keeper.terminal import Terminal
+
+PLACE = "MUSTER_AGENT_DIR"  # as `spawners.tree` has it
 
 
 class Lineage:
@@ -100,18 +107,38 @@ class Lineage:
         }
 
 
-TREE = Lineage()
+class LineageTree(Tree):
+    """The tree below a keeper that is nobody's subreaper. That something in it has ended, which is no child
+    of the keeper, is seen when the next rung is due."""
 
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self.lineage = Lineage()
 
-def exits_of(pids: "list[int]") -> "Any":
-    """A kqueue, readable once one of these processes has ended; none of them has to be a child."""
-    if sys.platform != "darwin":
-        raise OSError(38, "there is no kqueue here")
-    queue = select.kqueue()
-    flags = select.KQ_EV_ADD | select.KQ_EV_ONESHOT
-    for pid in pids:
+    def start(self, spec: "dict[str, Any]", stdio: "list[int] | Terminal", wake: int) -> int:
+        pid = super().start(spec, stdio, wake)
+        mark = "%s=%s" % (PLACE, spec["env"].get(PLACE, ""))
+        self.lineage.expect(pid, mark.encode("utf-8", "surrogateescape"))
+        return pid
+
+    def members(self) -> "list[Member]":
         try:
-            queue.control([select.kevent(pid, select.KQ_FILTER_PROC, flags, select.KQ_NOTE_EXIT)], 0)
+            return self.lineage.living(self.me)  # type: ignore[return-value]  # all that is asked of one
         except OSError:
-            pass  # it has ended already
-    return queue
+            return []
+
+    def interrupt(self, terminal: "Terminal | None") -> None:
+        self.members()  # whom they leave behind when they end is known by them
+        super().interrupt(terminal)
+
+    def terminate(self, terminal: "Terminal | None") -> None:
+        self.members()
+        super().terminate(terminal)
+
+    def is_empty(self) -> bool:
+        """Never told by the group: its number may be that of others by now."""
+        return self.childless and not self.members()
+
+    def send(self, member: "Member", number: int) -> None:
+        if member.started and started_of(member.pid) == member.started:
+            signal_quietly(posix.kill, member.pid, number)

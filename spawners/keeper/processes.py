@@ -3,7 +3,7 @@ import sys
 
 assert sys.platform != "win32"
 
-"""Processes, and signals that reach exactly the one that is meant: by /proc, on macOS by libproc."""
+"""Processes as /proc tells of them, and signals that reach exactly the one that is meant."""
 
 import _signal  # type: ignore[import-not-found, unused-ignore]
 import errno
@@ -12,24 +12,16 @@ import posix
 from spawners.keeper.files import read_file
 from spawners.keeper.system import LINUX
 
-if sys.platform == "darwin":
-    from spawners.keeper import libproc, lineage
-
 MYPY = False
 if MYPY:
     from collections.abc import Callable
-    from typing import Any
 
-PLACE = "MUSTER_AGENT_DIR"  # as `spawners.tree` has it
 BOOT_ID: "list[str]" = []  # read once; a fork server has it before it forks
 PRCTL: "list[Callable[..., int]]" = []  # found once; a fork server has it before it forks
 
 
 class Member:
-    """One line of the process table; `started` tells it from a later process of the same number.
-
-    On macOS a `libproc.Entry` is one.
-    """
+    """One line of the process table; `started` tells it from a later process of the same number."""
 
     __slots__ = ("group", "name", "parent", "pid", "started", "state")
 
@@ -50,10 +42,8 @@ class Member:
 
 
 def started_of(pid: int) -> int:
-    """When the process started, in the unit of `launch.Identity`; 0 if that cannot be told."""
+    """Start time of a process in clock ticks since boot; 0 where there is no /proc."""
     try:
-        if sys.platform == "darwin":
-            return libproc.Entry(pid).started
         return Member(pid).started
     except (OSError, ValueError, IndexError):
         return 0
@@ -62,10 +52,7 @@ def started_of(pid: int) -> int:
 def boot_id() -> str:
     if not BOOT_ID:
         try:
-            if sys.platform == "darwin":
-                BOOT_ID.append(libproc.boot_id())
-            else:
-                BOOT_ID.append(read_file("/proc/sys/kernel/random/boot_id").decode().strip())
+            BOOT_ID.append(read_file("/proc/sys/kernel/random/boot_id").decode().strip())
         except OSError:
             BOOT_ID.append("")
     return BOOT_ID[0]
@@ -122,29 +109,8 @@ def everyone() -> "list[Member]":
     return members
 
 
-def expect(program: int, env: "dict[str, str]") -> None:
-    """The keeper's program is this. Only where orphans are not adopted does that have to be known."""
-    if sys.platform == "darwin":
-        place = env.get(PLACE, "")
-        lineage.TREE.expect(program, ("%s=%s" % (PLACE, place)).encode("utf-8", "surrogateescape"))
-
-
-def remember() -> None:
-    """Note who is in the tree now: whom they leave behind is recognized by it, where it is not adopted."""
-    if sys.platform == "darwin":
-        descendants(posix.getpid())
-
-
 def descendants(ancestor: int) -> "list[Member]":
-    """Everything alive below `ancestor` (not zombies), nearest first. Empty where nothing can be told.
-
-    On macOS `ancestor` is this keeper, and orphans of its tree count as below it.
-    """
-    if sys.platform == "darwin":
-        try:
-            return lineage.TREE.living(ancestor)  # type: ignore[return-value]
-        except OSError:
-            return []
+    """Everything alive below `ancestor` (not zombies), nearest first. Empty where there is no /proc."""
     try:
         pids = children_of(ancestor)
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN
@@ -180,13 +146,6 @@ def descendants_by_scan(ancestor: int) -> "list[Member]":
     return [member for member in found if member.state not in "ZX"]
 
 
-def exits_of(pids: "list[int]") -> "Any":
-    """What is readable once one of these has ended (it need not be a child). Raises OSError if nothing is."""
-    if sys.platform == "darwin":
-        return lineage.exits_of(pids)
-    raise OSError(errno.ENOSYS, "children only are waited for here")
-
-
 def signal_member(member: Member, number: int) -> None:
     """Signal exactly this process; one that has gone, or is not ours to signal, is left alone."""
     try:
@@ -197,7 +156,7 @@ def signal_member(member: Member, number: int) -> None:
                     _signal.pidfd_send_signal(fd, number)
             finally:
                 posix.close(fd)
-        elif member.started and started_of(member.pid) == member.started:
+        else:
             posix.kill(member.pid, number)
     except OSError as error:
         if error.errno == errno.ENOSYS and started_of(member.pid) == member.started:  # Linux before 5.3

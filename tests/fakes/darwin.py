@@ -85,8 +85,8 @@ def fail(number: int, result: int) -> int:
 
 class Library:
     """libSystem. `protected` are names of programs whose environment is not told, as that of those in /bin
-    is not; `foreign` pids belong to somebody else; `starters` says who started a process, where the parent
-    that it has now is another one."""
+    is not; `foreign` pids belong to somebody else; `starters` says who started a process: the parent that it
+    had when it was first asked for."""
 
     def __init__(self) -> None:
         self.protected: set[str] = set()
@@ -142,9 +142,8 @@ class Library:
     def _unique(self, pid: int, name: str, fields: list[str]) -> ctypes.Structure | None:
         if not self.tells_unique:
             return None
-        return ProcUniqIdentifierInfo(
-            uniqueid=1_000_000 + pid, puniqueid=1_000_000 + self.starters.get(pid, int(fields[1]))
-        )
+        starter = self.starters.setdefault(pid, int(fields[1]))
+        return ProcUniqIdentifierInfo(uniqueid=1_000_000 + pid, puniqueid=1_000_000 + starter)
 
     def _sysctl(self, name: Any, count: int, old: Any, length: Any, new: None, zero: int) -> int:
         kern, procargs, pid = name
@@ -217,10 +216,10 @@ class Kqueue:
             os.close(pidfd)
 
 
-def install() -> Library:
+def install(*protected: str) -> Library:
     """Make this process believe that it runs on a Mac. Only for one that has not loaded any of ours."""
     library = Library()
-    library.protected.update(filter(None, os.environ.get("FAKE_DARWIN_PROTECTED", "").split(":")))
+    library.protected.update(protected)
     sys.platform = "darwin"
     ctypes.CDLL = lambda *_, **__: library  # type: ignore[misc, assignment]
     for name, value in {"KQ_FILTER_PROC": -5, "KQ_EV_ADD": 1, "KQ_EV_ONESHOT": 16}.items():

@@ -16,24 +16,27 @@ _PROGRAM = """
 import marshal, sys
 sys.path.insert(0, {fakes!r})
 import darwin
-darwin.install()
+darwin.install(*{protected!r})
 del sys.path[0]
 with open({bundle!r}, "rb") as file:
     exec(marshal.loads(file.read()[16:]), {{"__name__": "__main__"}})
 """
 
 
-def darwin_bundle(folder: Path) -> str:
-    """Write the program into `folder` and return its path."""
+def darwin_bundle(folder: Path, *protected: str) -> str:
+    """Write the program into `folder` and return its path. The environment of `protected` is not told it."""
     modules = list(keeper_program.MODULES)
-    at = modules.index("processes")
-    modules[at:at] = ["libproc", "lineage"]
+    if "lineage" not in modules:
+        at = modules.index("host")
+        modules[at:at] = ["libproc", "lineage"]
     source = Path(keeper_program.__file__).with_name("keeper")
     bundle = folder / "darwin.pyc"
     texts = {name: (source / f"{name}.py").read_text() for name in modules}
     bundle.write_bytes(keeper_program._bundle(texts))
     program = folder / "darwin_keeper.py"
-    program.write_text(_PROGRAM.format(fakes=os.path.dirname(__file__), bundle=str(bundle)))
+    program.write_text(
+        _PROGRAM.format(fakes=os.path.dirname(__file__), bundle=str(bundle), protected=protected)
+    )
     return str(program)
 
 

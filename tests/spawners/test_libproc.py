@@ -5,16 +5,21 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import darwin
 import pytest
-from darwin_keeper import on_a_mac
-from muster_processes import until
+from darwin_keeper import darwin_bundle, on_a_mac
+from muster_processes import is_running, until
 
 from spawners import _os
+from spawners.births import Keepers
+from spawners.client import KeeperSpawner
 from spawners.keeper import libproc
 from spawners.keeper.lineage import Lineage
+from spawners.launch import Chunk, Launch, Stdin
 
 pytestmark = pytest.mark.needs("linux")
 
@@ -203,6 +208,28 @@ def test_a_process_that_stays_a_stranger_is_asked_for_its_environment_once(
         if (entry.pid, entry.started) in known:
             assert not lineage.is_marked(entry)
     assert before > 0
+
+
+async def test_a_stop_ends_what_has_left_the_session_and_hides_its_environment(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="mu-", dir="/tmp") as folder:
+        keepers = Keepers(f"{folder}/cache")
+        keepers._program = darwin_bundle(Path(folder), "sleep")
+        spawner = KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache", keepers=keepers)
+        argv = ("/bin/sh", "-c", "setsid sleep 1000 & echo $!; wait")
+        launch = Launch("ag-0123456789ab", argv, {"PATH": os.environ["PATH"]}, "/", stdin=Stdin())
+        session = await spawner.spawn(launch)
+        output = session.output(follow=True)
+        piece = await anext(output)
+        await output.aclose()
+        assert isinstance(piece, Chunk)
+        escaped = int(piece.data)
+        until(lambda: darwin.stat(escaped)[1][3] == str(escaped), "its session")
+
+        ended = await session.stop()
+        await session.detach()
+
+        assert not is_running(escaped)
+        assert f"{escaped} sleep" in ended.leftovers
 
 
 # ---- the daemon's side, and a keeper beside it, in a process that believes it is on a Mac
