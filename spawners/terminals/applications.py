@@ -18,10 +18,11 @@ FOLDERS = (
     "/Applications/Utilities",
     "/Applications/Setapp",
 )
-ASK_S = 2.0
+ASK_S = 1.0
 AGAIN_S = 60.0
 """For how long Spotlight's answer counts; to be asked takes some ten milliseconds."""
 
+_SILENT = ""
 _ANSWERS: dict[tuple[str, str], tuple[float, str | None]] = {}
 
 
@@ -53,8 +54,9 @@ def _from_spotlight(bundle: str, path: str) -> str | None:
 
 
 def _ask(bundle: str, path: str) -> list[str]:
+    """Ask Spotlight; one that has just been silent is not asked for the others too."""
     mdfind = shutil.which("mdfind", path=path)
-    if mdfind is None:
+    if mdfind is None or time.monotonic() - _ANSWERS.get((_SILENT, path), (-AGAIN_S, None))[0] < AGAIN_S:
         return []
     try:
         query = f"kMDItemCFBundleIdentifier == '{bundle}'"
@@ -62,5 +64,6 @@ def _ask(bundle: str, path: str) -> list[str]:
             [mdfind, query], capture_output=True, stdin=subprocess.DEVNULL, timeout=ASK_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
+        _ANSWERS[_SILENT, path] = time.monotonic(), None
         return []
     return said.stdout.decode("utf-8", "replace").splitlines()

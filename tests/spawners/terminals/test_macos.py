@@ -145,6 +145,15 @@ def test_one_that_lies_elsewhere_is_asked_of_spotlight_once(mac: Path) -> None:
     assert asked.read_text() == "kMDItemCFBundleIdentifier == 'com.mitchellh.ghostty'\n"
 
 
+def test_a_spotlight_that_hangs_is_not_waited_for_by_each(mac: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applications, "ASK_S", 0.2)
+    asked = mac / "asked"
+    program(mac / "bin" / "mdfind", f"echo x >>{asked}; exec sleep 1000")
+    path = f"{mac / 'bin'}:/bin:/usr/bin"
+    assert not [one for one in APPLICATIONS if one.name != "default" and one.installed(path)]
+    assert asked.read_text() == "x\n"
+
+
 def test_the_program_inside_is_taken_or_the_one_on_path(mac: Path) -> None:
     on_path = program(mac / "bin" / "kitty", "exit 0")
     assert by_name("kitty").installed(str(mac / "bin")) == str(on_path)
