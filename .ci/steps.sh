@@ -35,10 +35,42 @@ system_packages() {
     [[ ${MUSTER_TEST_POSTGRES:-} || $(postgres_bin) ]] || { missing+=(initdb); packages+=(postgresql); }
     ((${#missing[@]})) || { echo "all there"; return; }
     echo "missing: ${missing[*]}"
-    [[ $EUID == 0 ]] && command -v apt-get >/dev/null || { echo "please install: ${packages[*]}"; return; }
+    install_packages "${packages[@]}"
+}
+
+install_packages() {
+    [[ $EUID == 0 ]] && command -v apt-get >/dev/null || { echo "please install: $*"; return; }
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    [[ $packages_known ]] || apt-get update -qq
+    packages_known=yes
+    apt-get install -y -q --no-install-recommends "$@" | sed -n '/^After this operation/p'
+}
+
+# Terminals, and what else it takes to open windows of them where there is no screen. A command is the name
+# that the tests know it by.
+TERMINALS=(gnome-terminal:gnome-terminal konsole:konsole xfce4-terminal:xfce4-terminal mate-terminal:mate-terminal
+    kitty:kitty alacritty:alacritty foot:foot tilix:tilix qterminal:qterminal lxterminal:lxterminal
+    terminator:terminator kgx:gnome-console urxvt:rxvt-unicode xterm:xterm st:stterm screen:screen)
+X11_SESSION=(Xvfb:xvfb openbox:openbox wmctrl:wmctrl xprop:x11-utils import:imagemagick dbus-daemon:dbus-daemon
+    dbus-send:dbus-bin)
+WAYLAND_SESSION=(sway:sway swaymsg:sway grim:grim setpriv:util-linux)
+
+terminals() {
+    local packages=() pair
+    for pair in "${TERMINALS[@]}" "${X11_SESSION[@]}" "${WAYLAND_SESSION[@]}"; do
+        command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+    done
+    ((${#packages[@]})) || { echo "all there"; return; }
+    echo "missing: ${packages[*]}"
+    install_packages "${packages[@]}"
+}
+
+# all_there COMMAND:PACKAGE...
+all_there() {
+    local pair
+    for pair; do
+        command -v "${pair%%:*}" >/dev/null || return 1
+    done
 }
 
 # The CLIs of .ci/package.json, in a folder named by its content.
@@ -133,9 +165,11 @@ must_not_skip() {
     [[ -z ${MUSTER_TEST_POSTGRES:-} ]] || names+=(postgres)
     [[ -z ${MUSTER_TEST_NPM:-} ]] || names+=(npm claude codex gemini opencode copilot qwen)
     [[ -z ${MUSTER_TEST_AIDER:-} ]] || names+=(aider)
-    for program in tmux vim htop less openssl; do
+    for program in tmux vim htop less openssl x-terminal-emulator "${TERMINALS[@]%%:*}"; do
         ! command -v "$program" >/dev/null || names+=("$program")
     done
+    ! all_there "${X11_SESSION[@]}" || names+=(xvfb)
+    ! all_there "${WAYLAND_SESSION[@]}" || names+=(wayland)
     [[ $EUID != 0 || ! -x /lib/systemd/systemd ]] || names+=(systemd)
     (IFS=,; echo "${names[*]}")
 }

@@ -5,7 +5,7 @@
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
-`session_variables()` · `find_desktop(environ)` · `terminals`
+`session_variables()` · `where_desktop` · `terminals`
 """
 
 from __future__ import annotations
@@ -34,13 +34,6 @@ else:
         unit_of,
         usable_cpus,
     )
-
-if sys.platform == "linux":
-    from spawners._os.desktop import find_desktop, terminals
-elif sys.platform == "darwin":
-    from spawners._os.aqua import find_desktop, terminals
-else:
-    from spawners._os.no_desktop import find_desktop, terminals
 
 if sys.platform == "darwin":
     from spawners._os.darwin import keeper_modules, session_variables
@@ -72,6 +65,13 @@ else:
         why_unsupported,
     )
 
+where_desktop, terminals = "spawners._os.no_desktop", ""
+"""The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
+if sys.platform == "linux":
+    where_desktop, terminals = "spawners._os.desktop", "spawners.terminals.linux"
+elif sys.platform == "darwin":
+    where_desktop, terminals = "spawners._os.aqua", "spawners.terminals.macos"
+
 __all__ = [
     "ManagerError",
     "OwnTty",
@@ -79,7 +79,6 @@ __all__ = [
     "boot_id",
     "cgroup_limits",
     "collect",
-    "find_desktop",
     "fork_is_safe",
     "hand_over",
     "has_mark",
@@ -100,5 +99,6 @@ __all__ = [
     "terminals",
     "unit_of",
     "usable_cpus",
+    "where_desktop",
     "why_unsupported",
 ]

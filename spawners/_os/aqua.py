@@ -13,10 +13,8 @@ from collections.abc import Mapping
 
 from spawners.terminals.base import Desktop, Display
 
-__all__ = ["find_desktop", "terminals"]
+__all__ = ["find_desktop"]
 
-terminals = "spawners.terminals.macos"
-"""The module with the terminals of this system."""
 ASK_S = 5.0
 CONSOLE = "/dev/console"
 """Belongs to whoever sits at the screen; to root at the login window."""

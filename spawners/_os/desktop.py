@@ -19,10 +19,8 @@ from spawners._os.displays import X11_SOCKETS, NoDisplay, greet_wayland, greet_x
 from spawners._os.systemd import manager_socket
 from spawners.terminals.base import Desktop, Display
 
-__all__ = ["find_desktop", "terminals"]
+__all__ = ["find_desktop"]
 
-terminals = "spawners.terminals.linux"
-"""The module with the terminals of this system."""
 ASK_S = 2.0
 """systemctl and loginctl answer within twenty milliseconds."""
 OF_A_SESSION = (
@@ -32,6 +30,8 @@ OF_A_SESSION = (
     *("XDG_DATA_DIRS", "XCURSOR_THEME", "XCURSOR_SIZE", "QT_QPA_PLATFORMTHEME", "GTK_THEME", "XMODIFIERS"),
 )
 """What a desktop's session sets, and its programs read."""
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+"""Files that Docker and Podman put into their containers."""
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -78,7 +78,7 @@ def _places(environ: Mapping[str, str]) -> tuple[Callable[[Mapping[str, str]], A
 
 
 def _in_container(environ: Mapping[str, str]) -> bool:
-    return bool(environ.get("container")) or any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv")))
+    return bool(environ.get("container")) or any(map(os.path.exists, CONTAINER_MARKS))
 
 
 def _not_ours(environ: Mapping[str, str]) -> str:
@@ -166,8 +166,8 @@ def _cookie_files(env: Mapping[str, str]) -> Iterator[str]:
     runtime = env["XDG_RUNTIME_DIR"]
     patterns = (".mutter-Xwaylandauth.*", "gdm/Xauthority", "xauth_*", "Xauthority", "lightdm/xauthority")
     found = [path for pattern in patterns for path in glob.glob(os.path.join(runtime, pattern))]
-    home = os.path.join(env.get("HOME", ""), ".Xauthority")
-    yield from sorted(filter(_is_ours, [*found, home]), key=os.path.getmtime, reverse=True)
+    home = os.path.join(env.get("HOME") or os.path.expanduser("~"), ".Xauthority")
+    yield from sorted(filter(_is_ours, [*found, home]), key=_made_at, reverse=True)
 
 
 def _is_ours(path: str) -> bool:
@@ -175,6 +175,13 @@ def _is_ours(path: str) -> bool:
         return os.stat(path).st_uid == os.getuid()
     except OSError:
         return False
+
+
+def _made_at(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:  # gone meanwhile
+        return 0.0
 
 
 async def _own(environ: Mapping[str, str]) -> list[_Guess]:

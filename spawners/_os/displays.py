@@ -53,7 +53,9 @@ def is_remote(text: str) -> bool:
 async def greet_x11(text: str, environ: Mapping[str, str]) -> None:
     """Connect to the X server that DISPLAY=`text` names and have it accept us. Raises `NoDisplay`."""
     display = parse_display(text)
-    file = environ.get("XAUTHORITY") or os.path.join(environ.get("HOME", ""), ".Xauthority")
+    file = environ.get("XAUTHORITY") or os.path.join(
+        environ.get("HOME") or os.path.expanduser("~"), ".Xauthority"
+    )
     name, data = _right_to_enter(file, display)
     head = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(data))
     try:

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 
 from spawners.terminals.base import Desktop
 
-__all__ = ["find_desktop", "terminals"]
-
-terminals = ""
-"""The module with the terminals of this system; empty: there is none."""
+__all__ = ["find_desktop"]
 
 
 async def find_desktop(environ: Mapping[str, str]) -> Desktop:

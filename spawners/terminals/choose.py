@@ -16,7 +16,8 @@ from spawners.terminals.preferences import preferred_entries
 
 __all__ = ["Candidate", "Choice", "UnknownTerminal", "Wishes", "choose", "named"]
 
-ALTERNATIVE = "x-terminal-emulator"
+ALTERNATIVE, RUNNER = "x-terminal-emulator", "xdg-terminal-exec"
+"""What opens the terminal that an administrator has chosen, and the one of xdg-terminals.list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,13 @@ def named(name: str, terminals: Sequence[Terminal], path: str) -> Terminal:
 
 
 def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path: str) -> Choice:
-    """Order the terminals by the wishes; all are either candidates or left out.
+    """Order the terminals by the wishes; all are either candidates or left out. Only a multiplexer that we
+    run in is there twice: itself, and at the end as one of our own.
 
     Raises `UnknownTerminal` for a name, asked for or configured, that none has: an unknown name is never
     taken for another. One that was asked for and cannot be opened here is left out like any other.
     """
-    candidates: dict[str, Candidate] = {}
+    candidates: dict[tuple[str, bool], Candidate] = {}
     left_out: dict[str, str] = {}
     for terminal, reason in _in_order(wishes, terminals, desktop, path):
         if isinstance(terminal, str):
@@ -83,10 +85,13 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
         if why:
             left_out.setdefault(terminal.name, f"{why} ({reason})" if reason != _ANY else why)
         elif program:
-            candidates.setdefault(terminal.name, Candidate(terminal, program, reason))
+            a_running_one = terminal.display is Display.NONE and terminal not in terminals
+            candidates.setdefault((terminal.name, a_running_one), Candidate(terminal, program, reason))
     return Choice(
         tuple(candidates.values()),
-        tuple((name, why) for name, why in left_out.items() if name not in candidates),
+        tuple(
+            (name, why) for name, why in left_out.items() if not {(name, False), (name, True)} & {*candidates}
+        ),
     )
 
 
@@ -106,8 +111,10 @@ def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, p
         yield (found, "$TERMINAL") if found else (name, "$TERMINAL names it, and it is not known here")
     yield from _around(environ, terminals)
     for entry, file in preferred_entries({**desktop.env, **environ}):
-        known = next((terminal for terminal in terminals if entry in terminal.entries), None)
-        yield (known, file) if known else (entry, f"{file} names it, and it is not known here")
+        if known := next((one for one in terminals if entry in one.entries), None):
+            yield known, file
+        elif runner := _by_program(RUNNER, terminals):
+            yield runner, f"{file} names {entry}"
     for name in desktop.env.get("XDG_CURRENT_DESKTOP", "").split(":"):
         yield from ((one, f"{name}'s own") for one in terminals if name and name in one.desktops)
     yield from _alternative(terminals, path)

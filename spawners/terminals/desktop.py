@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -29,7 +30,7 @@ async def find_desktop(environ: Mapping[str, str]) -> Desktop:
     service that it runs in, and none of its tokens. A terminal hands its environment on to all its windows,
     those that its user opens later among them.
     """
-    desktop = await _os.find_desktop(environ)
+    desktop: Desktop = await importlib.import_module(_os.where_desktop).find_desktop(environ)
     left_out = {*window_variables(), *_NOT_HANDED_ON}
     env = {
         name: value

@@ -1,7 +1,8 @@
 """Terminals without a display: tmux, screen and zellij keep a window until somebody attaches to it.
 
 Inside a running one a window of that is opened, where its user looks. Else a server of our own keeps them,
-beside what is executed, with no settings of anybody's.
+beside what is executed, with no settings of anybody's. A process that was started inside of one outlives the
+session, and its user leaves it: what nobody is attached to is no place for a window, and the try fails.
 """
 
 from __future__ import annotations
@@ -14,9 +15,25 @@ from spawners.terminals.words import beside, hint
 
 __all__ = ["Screen", "Tmux", "Zellij"]
 
+_WHERE_SOMEBODY_LOOKS = (
+    'test -n "$("$0" -S "$1" list-clients -t "$2" 2>/dev/null)" && shift 2 && exec "$@"; '
+    'echo "nobody is attached to session $2 of the tmux at $1" >&2; exit 1'
+)
+
+_WHERE_SCREEN_IS_SEEN = (
+    'LC_ALL=C "$0" -ls "$1" | grep -q -i "attached)" && shift && exec "$@"; '
+    'echo "nobody is attached to the screen $1" >&2; exit 1'
+)
+
+_SETTINGS = (
+    *("start-server", ";", "set-option", "-s", "escape-time", "10", ";"),
+    *("set-option", "-g", "default-terminal", "screen-256color", ";"),
+)
+"""By default tmux holds back Escape for half a second, and shows eight colours."""
+
 
 class Tmux(Terminal):
-    """`running` is the value of TMUX inside one: its socket, its server's pid, and a number."""
+    """`running` is the value of TMUX inside one: its socket, its server's pid, its session's number."""
 
     name = "tmux"
     programs = ("tmux",)
@@ -26,7 +43,8 @@ class Tmux(Terminal):
     handles = ("TMUX", "TMUX_PANE")
 
     def __init__(self, running: str = "") -> None:
-        self._socket = running.rpartition(",")[0].rpartition(",")[0]
+        front, _, self._session = running.rpartition(",")
+        self._socket = front.rpartition(",")[0]
 
     def inside(self, environ: Mapping[str, str]) -> Tmux:
         return Tmux(environ.get("TMUX", ""))
@@ -38,11 +56,13 @@ class Tmux(Terminal):
         look = (*hint(title, "-n", "{}"), *hint(cwd, "-c", "{}"))
         what = command if len(command) > 1 else ("env", *command)
         if self._socket:
-            return (program, "-S", self._socket, "new-window", *look, "--", *what)
+            session = f"${self._session}"
+            new = (program, "-S", self._socket, "new-window", "-t", f"{session}:", *look, "--", *what)
+            return ("/bin/sh", "-c", _WHERE_SOMEBODY_LOOKS, program, self._socket, session, *new)
         socket = beside(command, "w-tmux")
         server = ("-S", socket) if socket else ("-L", "muster")
         new = ("new-session", "-d", "-s", _session(command), "-x", "80", "-y", "24")
-        return (program, *server, "-f", "/dev/null", *new, *look, "--", *what)
+        return (program, *server, "-f", "/dev/null", *_SETTINGS, *new, *look, "--", *what)
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         """Shows the pane to who is attached to its server; fails if nobody is."""
@@ -85,7 +105,8 @@ class Screen(Terminal):
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
     ) -> tuple[str, ...]:
         if self._session:
-            return (program, "-S", self._session, "-X", "screen", *hint(title, "-t", "{}"), *command)
+            new = (program, "-S", self._session, "-X", "screen", *hint(title, "-t", "{}"), *command)
+            return ("/bin/sh", "-c", _WHERE_SCREEN_IS_SEEN, program, self._session, *new)
         look = hint(title, "-t", "{}")
         return (program, "-c", "/dev/null", "-d", "-m", "-S", _session(command), *look, *command)
 

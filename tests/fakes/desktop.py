@@ -52,6 +52,7 @@ class Desktop:
         os.chmod(self.folder, 0o755)
         for name in ("home", "run"):
             (self.folder / name).mkdir(mode=0o700)
+        self._started: list[subprocess.Popen[bytes]] = []
         self.env: dict[str, str] = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder / "home"),
@@ -66,10 +67,12 @@ class Desktop:
     def start(self, argv: Sequence[str], *, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
         """Run a program of the session in the background; what it says goes to a file of its name."""
         with open(self.folder / f"{os.path.basename(argv[0])}.log", "ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 argv, env=self.env, cwd=self.folder, pass_fds=fds, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
+        self._started.append(process)
+        return process
 
     def says_on_fd(self, *argv: str) -> str:
         """Start a program that prints a line to the file descriptor in the place of `{}`, and return that."""
@@ -138,6 +141,8 @@ class Desktop:
             return not found
 
         until(gone, "the session to end")
+        for process in self._started:
+            process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

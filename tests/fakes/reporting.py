@@ -8,6 +8,7 @@ import os
 import secrets
 import shlex
 import signal
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from spawners.terminals.base import Report
 from spawners.terminals.catalog import window_variables
 
 PROGRAM = str(Path(__file__).with_name("window_program.py"))
+PLAIN_TERMINAL = str(Path(__file__).with_name("plain_terminal.py"))
 
 NO_ENV: Mapping[str, str] = {}
 
@@ -36,8 +38,12 @@ class Reporting:
         self.gone = asyncio.Event()
         self._script = folder / self.name
         self._socket = folder / f"{self.name}.s"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._socket))
+        self._listener.listen()  # from now on: what connects waits
         self._reported: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         self._writer: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server | None = None
         exports = [f"export {name}={shlex.quote(value)}" for name, value in env.items()]
         words = shlex.join((PYTHON, "-I", "-S", PROGRAM, str(self._socket), self.name, *argv))
         lines = ["#!/bin/sh", *exports, f"cd {shlex.quote(cwd)}", f"exec {words}", ""]
@@ -45,11 +51,12 @@ class Reporting:
         self._script.chmod(0o700)
 
     async def __aenter__(self) -> Reporting:
-        self._server = await asyncio.start_unix_server(self._talk, self._socket)
+        self._server = await asyncio.start_unix_server(self._talk, sock=self._listener)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         if self._writer is not None:
             self._writer.close()
 
@@ -58,6 +65,8 @@ class Reporting:
         return ("/bin/sh", str(self._script))
 
     async def reported(self) -> Report:
+        if self._server is None:
+            await self.__aenter__()
         return await asyncio.shield(self._reported)
 
     def void(self, why: str) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 from desktop import Desktop, WaylandDesktop, XDesktop
-from muster_processes import until
-from reporting import Reporting
+from muster_processes import PYTHON, until
+from reporting import PLAIN_TERMINAL, Reporting
 
 from spawners.terminals.base import Desktop as Found
 from spawners.terminals.base import Terminal, Wanted
 from spawners.terminals.catalog import terminals
 from spawners.terminals.desktop import find_desktop
 from spawners.terminals.gpu import Alacritty
-from spawners.terminals.window import NotFocused, Opened, focus_window, open_window
+from spawners.terminals.window import NotFocused, NoWindow, Opened, focus_window, open_window
 
 ARGV = ("a b", "q'u\"o$HOME;x", "", "100%", "two\nlines", "-e", "é漢")
 X11 = (
@@ -200,6 +200,14 @@ def tmux(attempt: Reporting, *words: str) -> str:
     return said_by("tmux", "-S", attempt.said["env"]["TMUX"].partition(",")[0], *words)
 
 
+def attached(*argv: str) -> subprocess.Popen[bytes]:
+    """Somebody who looks at a session, by these words."""
+    return subprocess.Popen(
+        [PYTHON, "-I", "-S", PLAIN_TERMINAL, *argv],
+        env={**os.environ, "TERM": "xterm"}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 @pytest.mark.needs("tmux")
 async def test_tmux_keeps_a_window_on_a_server_of_ours_and_adds_to_one_that_runs(
     folder: Path, shots: Path
@@ -211,17 +219,33 @@ async def test_tmux_keeps_a_window_on_a_server_of_ours_and_adds_to_one_that_runs
         check(first, await opened(one, first, found), "x")
         session = tmux(first, "list-sessions", "-F", "#{session_name} #{session_windows}")
         assert session == f"{first.name} 1"
-        result = await opened(one.inside(first.said["env"]), second, found)
+        inside = one.inside(first.said["env"])
+        with pytest.raises(NoWindow, match=r"nobody is attached to session \$0 of the tmux at "):
+            await opened(inside, second, found)
+        second.voided = ""
+        viewer = attached("tmux", "-S", first.said["env"]["TMUX"].partition(",")[0], "attach")
+        until(lambda: tmux(first, "list-clients") != "", "somebody to be attached", 10)
+        result = await opened(inside, second, found)
         check(second, result, "y")
         assert tmux(first, "list-sessions", "-F", "#{session_windows}") == "2"
         shots.with_suffix(".txt").write_text(tmux(first, "capture-pane", "-p"))
-        with pytest.raises(NotFocused):  # nobody is attached
+        tmux(first, "select-window", "-t", first.said["env"]["TMUX_PANE"])
+        await focus_window(one, result.report.handles, found.env)
+        assert tmux(first, "display-message", "-p", "#{pane_id}") == second.said["env"]["TMUX_PANE"]
+        tmux(first, "detach-client", "-s", "$0")
+        viewer.wait(10)
+        with pytest.raises(NotFocused):
             await focus_window(one, result.report.handles, found.env)
         tmux(first, "kill-pane", "-t", first.said["env"]["TMUX_PANE"])
         await gone(first)
         assert first.signal == signal.SIGHUP
         second.exit(0)
         await gone(second)
+
+
+def listed_by_screen() -> str:
+    """Its exit code means something else in each version."""
+    return subprocess.run(["screen", "-ls"], capture_output=True, check=False, timeout=30, text=True).stdout
 
 
 @pytest.mark.needs("screen")
@@ -232,10 +256,17 @@ async def test_screen_keeps_a_window_and_adds_to_one_that_runs(folder: Path) -> 
     async with first, second:
         result = await opened(one, first, found)
         check(first, result, "x")
-        check(second, await opened(one.inside(first.said["env"]), second, found), "y")
+        session, inside = first.said["env"]["STY"], one.inside(first.said["env"])
+        with pytest.raises(NoWindow, match=f"nobody is attached to the screen {session}"):
+            await opened(inside, second, found)
+        second.voided = ""
+        viewer = attached("screen", "-r", session)
+        until(lambda: "(Attached)" in listed_by_screen(), "somebody to be attached", 10)
+        check(second, await opened(inside, second, found), "y")
         assert second.said["env"]["STY"] == first.said["env"]["STY"]
         first.exit(0)
         await gone(first)
         said_by("screen", "-S", second.said["env"]["STY"], "-X", "quit")
         await gone(second)
         assert second.signal == signal.SIGHUP
+        viewer.wait(10)
