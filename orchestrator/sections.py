@@ -166,6 +166,25 @@ class Terminal(Section, frozen=True, kw_only=True):
             pattern=KEYS_PATTERN,
         ),
     ] = "ctrl-] d"
+    app: Annotated[
+        str,
+        Meta(description="the terminal of mode terminal: a name, or an argv with {command}; empty: found"),
+    ] = ""
+    window_timeout: Annotated[
+        int, Meta(description="seconds for a window to report in, then the next terminal is tried", ge=1)
+    ] = 15
+    fallback: Annotated[
+        Literal["embedded", "error"],
+        Meta(description="what mode terminal does where no window opens: embedded (with a notice) or error"),
+    ] = "embedded"
+    hold: Annotated[
+        Literal["always", "error", "never"],
+        Meta(description="when a window stays until Enter after its agent has ended: always, error or never"),
+    ] = "error"
+    on_window_close: Annotated[
+        Literal["detach", "stop"],
+        Meta(description="what closing a window does to its agent: detach (it runs on) or stop"),
+    ] = "detach"
 
 
 class Keeper(Section, frozen=True, kw_only=True):

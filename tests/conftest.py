@@ -96,6 +96,17 @@ MISSING: dict[str, Callable[[], str]] = {
 """Every name the `needs` marker knows → why it is missing, or empty."""
 
 
+SLOW = frozenset({"claude", "codex", "gemini", "opencode", "copilot", "qwen", "aider"})
+"""What takes seconds to start: tests that need one are slow. `pytest -m slow` runs those, `.ci/run` all."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW.intersection(name for marker in item.iter_markers("needs") for name in marker.args):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     needed = sorted({name for marker in item.iter_markers("needs") for name in marker.args})
     os.environ["PATH"] = os.pathsep.join([PATH, *filter(None, map(_alone, needed))])

@@ -117,7 +117,6 @@ def test_the_base_installation_stays_small() -> None:
     assert "pytest" not in packages and len(packages) <= MAX_BASE_PACKAGES
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_the_packages_and_nothing_else(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="hatchling builds the wheel; it comes with the extra `test`")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

@@ -9,7 +9,7 @@ import msgspec
 
 from relay.wire.agents import ManagedAgent
 
-__all__ = ["AgentRecord", "StopIntent", "Successor", "new_agent_id"]
+__all__ = ["AgentRecord", "StopIntent", "Successor", "WindowKey", "new_agent_id"]
 
 
 class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,15 @@ class Successor(msgspec.Struct, frozen=True, kw_only=True):
     idle: bool = False
 
 
+class WindowKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells an agent's window from any other process: the SHA-256 of the token that was given to it,
+    and once it has reported, when its process began and in which boot."""
+
+    token_hash: str
+    started: int | None = None
+    boot_id: str = ""
+
+
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Frozen: a record is read by anyone and replaced only by the registry.
 
@@ -61,7 +70,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     what it asks waits for an answer (None: for ever). `model` is the one that was asked for; the agent's
     own is what its CLI calls it. `successor` is what is to follow an ended agent, `restart_limit` how many
     may in a row; `attempt` and `holds` count those in front of this one. `answers` is how many the model had
-    given when a rate limit last held up the conversation.
+    given when a rate limit last held up the conversation. `window` belongs to the agent's `window`.
     """
 
     agent: ManagedAgent
@@ -77,6 +86,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     holds: int = 0
     answers: int = 0
+    window: WindowKey | None = None
 
     @property
     def id(self) -> str:

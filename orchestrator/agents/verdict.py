@@ -122,8 +122,12 @@ def _facts(ended: Exit) -> ExitFacts:
     )
 
 
-def of_spawn_failure(failure: SpawnFailed) -> Verdict:
-    """Return the verdict on a program that could not be executed: nothing ran."""
+def of_spawn_failure(failure: SpawnFailed, stopping: StopIntent | None = None) -> Verdict:
+    """Return the verdict on a program that was not executed: nothing ran. If it was to be stopped, that is
+    what has happened."""
+    if stopping is not None:
+        cause = Cause(kind=CauseKind.STOPPED, message=failure.message, by=stopping.by)
+        return Verdict(Status.CANCELLED, cause)
     message = failure.message
     if failure.searched:
         message += f"; PATH searched: {':'.join(failure.searched)}"

@@ -10,6 +10,9 @@ import typer
 
 __all__ = ["build"]
 
+HIDDEN = frozenset({"window"})
+"""These are for Muster itself."""
+
 TAKES_ANYTHING = frozenset({"relay", "orchestrator"})
 """These hand all their options on to another program, which explains them itself."""
 
@@ -32,7 +35,7 @@ def build(names: Iterable[str]) -> typer.Typer:
             settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
             app.command(name, context_settings=settings)(module.command)
         else:
-            app.command(name)(module.command)
+            app.command(name, hidden=name in HIDDEN)(module.command)
     return app
 
 

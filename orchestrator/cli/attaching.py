@@ -19,7 +19,7 @@ from orchestrator.cli.viewer.finding import has_terminal_here
 from orchestrator.cli.viewer.source import Source
 from orchestrator.cli.words import plain
 from orchestrator.detach_keys import parse_keys
-from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.agents import ManagedAgent, Status
 from relay.wire.client import Unreachable
 from relay.wire.errors import ApiError
 from relay.wire.home import Home
@@ -28,7 +28,7 @@ from spawners.errors import SessionEnded, SpawnerError
 from spawners.launch import Exit as ProgramExit
 from spawners.launch import Size, Viewer
 
-__all__ = ["Look", "attach", "check_terminal", "own_size"]
+__all__ = ["Look", "Seen", "attach", "check_terminal", "own_size", "see"]
 
 VERDICT_S = 5.0
 """For the daemon to write down the end that the keeper has told us already."""
@@ -75,27 +75,50 @@ def own_size() -> Size:
     return Size(rows, columns) if Size(rows, columns).valid else Size()
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a look has ended. `agent` is the agent with its end, None if that is not known here; `signal` is
+    what has ended this process' part. Neither: the person has detached, or their terminal is gone."""
+
+    ended: bool = False
+    agent: ManagedAgent | None = None
+    signal: int = 0
+
+
 def attach(look: Look, *, prints: bool = False) -> int:
     """Show the agent until it ends or the person detaches; return what to exit with.
 
     With `prints` the bytes go to stdout, which need not be a terminal, and nothing is read.
     """
+    look = _ready(look)
+    seen = see(look, prints=prints)
+    if seen.signal:
+        return 128 + seen.signal
+    if not seen.ended:
+        say(f"detached from {look.agent.id}, which runs on; `muster attach {look.agent.id}` comes back")
+        return Exit.OK
+    if seen.agent is None:
+        raise CliError(f"{look.agent.id} has ended; how is not known here: `muster doctor`")
+    said = spoken(seen.agent)
+    if said:
+        say(said)
+    return exit_status(seen.agent)
+
+
+def see(look: Look, *, prints: bool = False) -> Seen:
+    """Show a running agent, as `attach` does, and return how that ended. Raises `CliError`."""
     from orchestrator.cli.viewer.view import Signalled
 
-    look = _ready(look)
     viewing = _Viewing(look, prints=prints)
     try:
         ended = asyncio.run(viewing.run())
     except Signalled as signalled:
-        return 128 + signalled.number
+        return Seen(signal=signalled.number)
     except SessionEnded:
         ended = True
     except SpawnerError as error:
         raise CliError(str(error)) from error
-    if not ended:
-        say(f"detached from {look.agent.id}, which runs on; `muster attach {look.agent.id}` comes back")
-        return Exit.OK
-    return _finish(look, viewing)
+    return Seen(ended, _final(look, viewing) if ended else None)
 
 
 def _ready(look: Look) -> Look:
@@ -104,7 +127,7 @@ def _ready(look: Look) -> Look:
     if look.server is not None and agent.status in (Status.QUEUED, Status.STARTING):
         await_start(look.server, agent.id)
         agent = await_status(look.server, agent.id, "running") or agent
-    if agent.mode is not Mode.EMBEDDED:
+    if not agent.mode.on_pty:
         raise CliError(
             f"{agent.id} is {agent.mode} and has no terminal; `muster logs -f {agent.id}` follows its output",
             Exit.USAGE,
@@ -196,17 +219,9 @@ def _name() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _finish(look: Look, viewing: _Viewing) -> int:
-    """Say how it ended, as `run` does, and return its exit code."""
+def _final(look: Look, viewing: _Viewing) -> ManagedAgent | None:
     agent = viewing.agent
-    if agent is None or not agent.ended:
-        agent = _verdict(look, viewing.exit)
-    if agent is None:
-        raise CliError(f"{look.agent.id} has ended; how is not known here: `muster doctor`")
-    said = spoken(agent)
-    if said:
-        say(said)
-    return exit_status(agent)
+    return agent if agent is not None and agent.ended else _verdict(look, viewing.exit)
 
 
 def _verdict(look: Look, ended: ProgramExit | None) -> ManagedAgent | None:

@@ -34,9 +34,19 @@ def command(
     timeout: Annotated[
         str, typer.Option(metavar="S", help="With --provider: how long the turn may take.")
     ] = "60",
+    terminals: Annotated[
+        bool, typer.Option("--terminals", help="Open a window in each installed terminal, for a moment.")
+    ] = False,
     json: JsonOpt = False,
 ) -> None:
     """Check this host: daemon, relay, token, clock, providers, limits, disk. Exits 1 if a check fails."""
+    if terminals:
+        from orchestrator.cli.terminal_trials import try_terminals
+
+        with connect() as server:
+            if not try_terminals(server, json=json):
+                raise typer.Exit(Exit.FAILED)
+        return
     checks = list(run_checks(Home.from_environment()) if provider is None else _of(provider, model, timeout))
     if json:
         print_json(checks)

@@ -16,7 +16,7 @@ from orchestrator.cli.output import say
 from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt, takes
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import size
-from relay.wire.agents import ManagedAgent, Mode
+from relay.wire.agents import ManagedAgent
 from relay.wire.endpoints import GET_AGENT
 from relay.wire.queries import OutputQuery
 
@@ -47,7 +47,7 @@ def command(ctx: typer.Context, options: Options) -> None:
         raise CliError(f"{options.file} exists already; --force replaces it", Exit.USAGE)
     with connect(relay=options.relay_wide or options.host is not None) as server:
         agent = server.call(GET_AGENT, path={"id": options.agent})
-        if agent.mode is not Mode.EMBEDDED:
+        if not agent.mode.on_pty:
             raise CliError(
                 f"{agent.id} is {agent.mode} and has no terminal to export; `muster logs {agent.id}` prints "
                 "its output",

@@ -15,7 +15,7 @@ from orchestrator.cli.parameters import AgentArg, HostOpt, RelayOpt, takes
 from orchestrator.cli.run import STDERR, STDOUT, write_all
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import parse_moment, size
-from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.agents import ManagedAgent, Status
 from relay.wire.endpoints import GET_AGENT
 from relay.wire.output import Frame, Kind
 from relay.wire.queries import OutputQuery
@@ -62,7 +62,7 @@ def command(ctx: typer.Context, options: Options) -> None:
     since_ms = _since(options.since)
     with connect(relay=options.relay_wide or options.host is not None) as server:
         found = server.call(GET_AGENT, path={"id": options.agent})
-        if found.mode is Mode.EMBEDDED and not options.raw:
+        if found.mode.on_pty and not options.raw:
             _print_lines(server, found, options, since_ms)
             return
         agent_id = found.id

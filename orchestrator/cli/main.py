@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "show",
     "logs",
     "attach",
+    "open",
     "screen",
     "send",
     "approvals",
@@ -41,6 +42,7 @@ COMMANDS: tuple[str, ...] = (
     "relay",
     "orchestrator",
     "hook",
+    "window",
 )
 """In the order of `muster --help`. Each is a module here with a `command` to run or an `app` of its own."""
 

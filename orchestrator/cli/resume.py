@@ -27,7 +27,7 @@ class Options(spawn.Options):
         list[str] | None,
         typer.Argument(metavar="ID [PROMPT...]", help="The ended agent, and what to say to it (`-`: stdin)."),
     ] = None
-    mode: Annotated[str, typer.Option(help="headless or embedded. Default: as it was.")] = ""
+    mode: Annotated[str, typer.Option(help="headless, embedded or terminal. Default: as it was.")] = ""
 
 
 @takes(Options)

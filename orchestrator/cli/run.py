@@ -23,7 +23,7 @@ from orchestrator.cli.pump import pump_stdin
 from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.target import Server
-from orchestrator.cli.verdict import exit_status, spawn_exit, spoken, what_follows
+from orchestrator.cli.verdict import exit_status, say_of_window, spawn_exit, spoken, what_follows
 from orchestrator.cli.words import size
 from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 from relay.wire.client import Unreachable
@@ -31,6 +31,7 @@ from relay.wire.endpoints import STOP_AGENT
 from relay.wire.errors import ApiError
 from relay.wire.output import Kind
 from relay.wire.steering import StopRequest
+from relay.wire.windows import WindowState
 
 __all__ = ["command", "write_all"]
 
@@ -60,8 +61,9 @@ def command(ctx: typer.Context, options: Options) -> None:
 
     Of a provider's headless run, stdout is the answer in the end; of all else, the output as it comes.
     Takes what `spawn` takes. In a terminal, `--mode embedded` attaches to it as `muster attach` does:
-    detaching leaves it running. The stdin of a headless one is closed unless --stdin gives it one;
-    `--stdin -` sends yours while it runs. Exits 124 after --timeout, 128+N when signal N killed it.
+    detaching leaves it running. With `--mode terminal` the output is in the window. The stdin of a headless
+    one is closed unless --stdin gives it one; `--stdin -` sends yours while it runs. Exits 124 after
+    --timeout, 128+N when signal N killed it.
     """
     attaches = options.mode == Mode.EMBEDDED and sys.stdin.isatty() and sys.stdout.isatty()
     with open_server(options, ctx.obj) as server:
@@ -192,7 +194,12 @@ class _Run:
             self._events.put(_Event("failed", error=error))
 
     def _copy(self, agent: ManagedAgent) -> None:
-        if agent.mode is Mode.EMBEDDED:
+        if agent.mode is Mode.TERMINAL:
+            agent = await_status(self._server, agent.id, "running") or agent
+            say_of_window(agent)
+            if agent.window is not None and agent.window.state is WindowState.FAILED:
+                self._copy_text(agent)
+        elif agent.mode is Mode.EMBEDDED:
             self._copy_text(agent)
         elif not self._answers:
             self._copy_bytes(agent.id)

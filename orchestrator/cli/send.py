@@ -15,7 +15,7 @@ from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt, ta
 from orchestrator.cli.pump import send_bytes
 from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import parse_duration, plain
-from relay.wire.agents import ManagedAgent, Mode
+from relay.wire.agents import ManagedAgent
 from relay.wire.endpoints import GET_AGENT, SEND_INPUT, SEND_TO_AGENT
 from relay.wire.steering import InputRequest, InputResult
 from relay.wire.terminal import Receipt, SendRequest
@@ -70,7 +70,7 @@ def command(ctx: typer.Context, options: Options) -> None:
     wait_ms = _milliseconds(options.wait)
     with connect(relay=options.relay_wide or options.host is not None) as server:
         agent = server.call(GET_AGENT, path={"id": options.agent})
-        if agent.mode is Mode.EMBEDDED or agent.conversation:
+        if agent.mode.on_pty or agent.conversation:
             _check_fits(agent, options)
             _type(server, agent.id, options, wait_ms)
         else:
@@ -90,7 +90,7 @@ def _milliseconds(text: str | None) -> int:
 
 
 def _check_fits(agent: ManagedAgent, options: Options) -> None:
-    terminal = agent.mode is Mode.EMBEDDED
+    terminal = agent.mode.on_pty
     if options.eof or options.no_newline or options.stdin:
         what = "has a terminal" if terminal else "holds a conversation"
         end = "--keys C-d" if terminal else "`muster stop --finish`"

@@ -14,6 +14,7 @@ from relay.wire.agents import ExitFacts, ManagedAgent, Presence, Status
 from relay.wire.approvals import ApprovalState
 from relay.wire.base import now_ms
 from relay.wire.endpoints import GET_AGENT
+from relay.wire.windows import Window
 
 __all__ = ["command"]
 
@@ -49,6 +50,8 @@ def _identity(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
     yield "mode", f"{agent.mode}, approval {agent.approval_mode}"
     if agent.size:
         yield "terminal", format_size(**agent.size)
+    if agent.window:
+        yield "window", _window(agent.window)
     yield "limits", ", ".join(_limits(agent))
     yield "host", agent.orchestrator_id or "none yet"
     yield "cwd", agent.cwd or ""
@@ -56,6 +59,14 @@ def _identity(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
     yield "environment", ", ".join(agent.env_keys)
     yield "asked by", agent.requested_by or ""
     yield "parent", agent.parent_id or ""
+
+
+def _window(window: Window) -> str:
+    words = [f"{window.terminal or 'none'}, {window.state}"]
+    if window.is_open:
+        words += [f"pid {window.pid}"] * bool(window.pid) + [window.tty or ""]
+        words += ["closing it stops the agent"] * (window.on_close == "stop")
+    return ", ".join(filter(None, [*words, window.reason or ""]))
 
 
 def _limits(agent: ManagedAgent) -> Iterator[str]:

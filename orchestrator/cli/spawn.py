@@ -16,7 +16,7 @@ from orchestrator.cli.parameters import JsonOpt, takes
 from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.spawning import build_request, open_server, submit
 from orchestrator.cli.target import Server
-from orchestrator.cli.verdict import spoken
+from orchestrator.cli.verdict import say_of_window, spoken
 from orchestrator.cli.words import because
 from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 
@@ -59,6 +59,8 @@ def check_wait(options: Options) -> None:
 def started(server: Server, request: SpawnRequest, options: Options) -> None:
     """Ask for the agent, and say what has become of it once it is as far as was asked."""
     agent = submit(server, request).agent
+    if agent.mode is Mode.TERMINAL and agent.status is Status.STARTING and not options.wait:
+        agent = await_status(server, agent.id, "running") or agent
     if options.wait:
         agent = await_status(server, agent.id, options.wait) or agent
     elif agent.status is Status.QUEUED and agent.orchestrator_id:
@@ -70,6 +72,7 @@ def started(server: Server, request: SpawnRequest, options: Options) -> None:
         print(f"{agent.id} {agent.status}{host}" if sys.stdout.isatty() else agent.id)
         if agent.status is Status.QUEUED and agent.reason:
             say(f"{agent.id} is queued: {agent.reason}")
+    say_of_window(agent)
     _report(agent, waited=options.wait is not None)
 
 

@@ -38,7 +38,29 @@ class SpawnOptions:
             autocompletion=complete_providers,
         ),
     ] = None
-    mode: Annotated[str, typer.Option(help="headless, or embedded in a terminal of its own.")] = "headless"
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="headless; embedded in a terminal of its own; or terminal: that, shown in a native window."
+        ),
+    ] = "headless"
+    terminal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The terminal of that window (`muster doctor --terminals`). Default: found."
+        ),
+    ] = None
+    tab: Annotated[bool, typer.Option("--tab", help="A tab instead of a window, where it can.")] = False
+    hold: Annotated[
+        str | None,
+        typer.Option(metavar="always|error|never", help="When the window stays after the end, until Enter."),
+    ] = None
+    on_window_close: Annotated[
+        str | None, typer.Option(metavar="detach|stop", help="What closing the window does to the agent.")
+    ] = None
+    terminal_fallback: Annotated[
+        str | None, typer.Option(metavar="embedded|error", help="What to do where no window opens.")
+    ] = None
     cwd: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Where it runs. Default: here, or its host's base folder."),

@@ -16,6 +16,7 @@ from orchestrator.cli.processes import start
 from orchestrator.cli.sizes import cells, cores, memory
 from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.target import Server, connect
+from orchestrator.cli.wishes import check_wishes, own_desktop
 from orchestrator.cli.words import parse_duration
 from relay.wire.agents import Mode, Placement, SpawnRequest, SpawnResponse
 from relay.wire.base import encode
@@ -92,6 +93,12 @@ def build_request(
         idempotency_key=options.key or f"cli-{uuid.uuid4().hex}",
         tags=options.tag or [],
         size={"rows": size.rows, "columns": size.columns} if size else None,
+        terminal=options.terminal,
+        tab=options.tab,
+        hold=options.hold,
+        on_window_close=options.on_window_close,
+        terminal_fallback=options.terminal_fallback,
+        desktop=own_desktop() if mode is Mode.TERMINAL and server.kind == "daemon" else {},
         sizing=_sizing(options.sizing, server.config.terminal.sizing),
         memory_bytes=memory(options.memory, "--memory"),
         cpus=cores(options.cpus, "--cpus"),
@@ -139,7 +146,7 @@ def _what(options: SpawnOptions, argv: Sequence[str] | None) -> tuple[str, str]:
         raise _usage("give the prompt as words or as --prompt-file, not both")
     if words == ["-"] and options.stdin == "-":
         raise _usage("stdin can be the prompt or the agent's stdin, not both")
-    if not (words or options.prompt_file or options.conversation or options.mode == Mode.EMBEDDED):
+    if not (words or options.prompt_file or options.conversation or _mode(options.mode).on_pty):
         raise _usage("there is no prompt; give it as words, as --prompt-file FILE, or as - for stdin")
     return options.provider, options.prompt_file or ("-" if words == ["-"] else "")
 
@@ -149,11 +156,13 @@ def _fits_mode(options: SpawnOptions) -> None:
     cells(options.size, "--size"), memory(options.memory, "--memory"), cores(options.cpus, "--cpus")
     if options.max_cost is not None and not math.isfinite(options.max_cost):
         raise _usage(f"--max-cost takes an amount like 2.5, not {options.max_cost}")
-    if _mode(options.mode) is Mode.EMBEDDED:
+    mode = _mode(options.mode)
+    if mode.on_pty:
         if options.stdin is not None or options.stdin_live:
-            raise _usage("an embedded agent reads its terminal; type into it with `muster attach` or `send`")
+            raise _usage(f"an {mode} agent reads its terminal; type into it with `muster attach` or `send`")
     elif options.size is not None or options.sizing is not None:
         raise _usage("--size and --sizing are those of a terminal; give --mode embedded with them")
+    check_wishes(options, mode)
 
 
 def _prompt(options: SpawnOptions, source: str) -> str | None:

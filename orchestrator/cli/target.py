@@ -18,7 +18,7 @@ from relay.wire.client import Client, Unreachable
 from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
 
-__all__ = ["Server", "answers", "connect", "daemon_answers", "is_held"]
+__all__ = ["Server", "answers", "connect", "daemon_answers", "daemon_client", "is_held"]
 
 Res = TypeVar("Res")
 
@@ -92,7 +92,8 @@ def _locate(home: Home, config: Config, *, relay: bool) -> _Address | None:
     return _Address("relay", url) if url else None
 
 
-def _daemon_client(home: Home) -> Client:
+def daemon_client(home: Home) -> Client:
+    """Return a client of this home's daemon, whether it answers or not."""
     if hasattr(socket, "AF_UNIX"):
         return Client(socket=home.daemon_socket)
     record = home.read_record(home.host_record) or {}
@@ -117,7 +118,7 @@ class Server:
         self._address = address
         self.kind = address.kind
         if address.kind == "daemon":
-            self._client = _daemon_client(self.home)
+            self._client = daemon_client(self.home)
         else:
             token = relay_token(self.home, self.config, address.where)
             self._client = Client(address.where, token=token)

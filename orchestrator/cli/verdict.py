@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 
 from orchestrator.cli.failures import Exit
+from orchestrator.cli.output import say
 from orchestrator.cli.words import because, signal_name
 from relay.wire.agents import CauseKind, ManagedAgent, Status
 from relay.wire.errors import ApiError, Code
+from relay.wire.windows import WindowState
 
-__all__ = ["exec_exit", "exit_status", "spoken", "what_follows"]
+__all__ = ["exec_exit", "exit_status", "say_of_window", "spoken", "what_follows"]
 
 
 def exit_status(agent: ManagedAgent) -> int:
@@ -62,3 +64,10 @@ def what_follows(agent: ManagedAgent) -> str | None:
     if agent.restart_at is not None:
         return f"{agent.id}: {agent.reason}" if agent.reason else f"{agent.id} is going to be started again"
     return None
+
+
+def say_of_window(agent: ManagedAgent) -> None:
+    """Tell whoever asked for a window that there is none, and how to see the agent all the same."""
+    window = agent.window
+    if window is not None and window.state is WindowState.FAILED and not agent.ended:
+        say(f"{window.reason}; {agent.id} runs without one: `muster attach {agent.id}` shows it")

@@ -17,6 +17,7 @@ from orchestrator.policy import cost_usd, turns, uncounted
 from orchestrator.terminal_size import parse_size
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
+from relay.wire.opening import check_window
 from spawners.launch import MAX_CELLS, Size
 from spawners.providers.base import Ability, Provider, UnknownProvider
 from spawners.providers.registry import Registry as Providers
@@ -28,7 +29,7 @@ ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL_MAX = 64
 MEMORY_MIN = 16 * 1024 * 1024
 """An interpreter needs about that much to start; less is a mistake in the unit."""
-MODES = (Mode.HEADLESS, Mode.EMBEDDED)
+MODES = (Mode.HEADLESS, Mode.EMBEDDED, Mode.TERMINAL)
 PROMPT_MAX_BYTES = 4 * 1024 * 1024
 SIZINGS = ("active", "smallest")
 
@@ -105,7 +106,8 @@ def _check_texts(request: SpawnRequest) -> None:
 def _check_terminal(request: SpawnRequest) -> None:
     if request.sizing not in SIZINGS:
         raise _refuse(f"sizing must be {' or '.join(SIZINGS)}, not {request.sizing!r}")
-    if request.mode is not Mode.EMBEDDED:
+    check_window(request)
+    if not request.mode.on_pty:
         if request.size is not None:
             raise _refuse("size is that of a terminal; give it with the mode embedded")
     elif request.size is not None:
@@ -157,7 +159,7 @@ def countable(request: SpawnRequest, provider: Provider, ability: Ability) -> bo
 
 def size_of(request: SpawnRequest, default: str) -> Size | None:
     """Return the size of the terminal that is asked for, `default` (80x24) if none is given; None: pipes."""
-    if request.mode is not Mode.EMBEDDED:
+    if not request.mode.on_pty:
         return None
     return parse_size(default) if request.size is None else Size(**request.size)
 

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import os
 import secrets
-import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.agents.record import AgentRecord, new_agent_id
 from orchestrator.agents.succession import LIMIT, following, may_follow
+from orchestrator.commands.planned import hook_of, planned, session_id
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.requested import bounded, checked, size_of, stdin_of
 from orchestrator.commands.resume import check_free, resumed
+from orchestrator.commands.shown import shown
 from orchestrator.commands.surroundings import Surroundings
 from orchestrator.config import Config
 from orchestrator.policy import check_keys, check_request, confine, limits, timeout_ms
 from orchestrator.store.requests import Kept, Requests
-from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
+from orchestrator.windows.finding import Found
+from orchestrator.windows.opening import NoWindow
+from orchestrator.windows.windows import Windows
+from relay.wire.agents import Mode, SpawnRequest, Status
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
 from spawners.errors import SpawnFailed
 from spawners.failpoint import failpoint
-from spawners.hook import COMMAND
 from spawners.launch import Launch
-from spawners.providers.base import Ability, ApprovalMode, Ask, Plan, Provider, ProviderError
+from spawners.providers.base import ApprovalMode, Ask, Plan, Provider
 from spawners.providers.environment import TERMINAL
 from spawners.session import Spawner
 
 __all__ = ["Asker", "Spawning"]
-
-TITLE_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Spawning:
         surroundings: Surroundings,
         agents_dir: str,
         requests: Requests,
+        windows: Windows,
     ) -> None:
         self._registry = reach.registry
         self._supervisor = reach.supervisor
@@ -66,6 +70,8 @@ class Spawning:
         self._host = surroundings
         self._agents_dir = agents_dir
         self._requests = requests
+        self._windows = windows
+        self._tasks: set[asyncio.Task[AgentRecord]] = set()
 
     async def spawn(
         self,
@@ -79,8 +85,9 @@ class Spawning:
         """Start what `request` asks for; return its record and whether it is new.
 
         The record is `running`, or has ended if exec failed (cause `exec_failed`) or the program
-        was very quick. `succeeds` is the ended agent in whose place it is started. Raises `ApiError` for a
-        request that cannot be carried out: then there is neither a record nor a process.
+        was very quick. In mode `terminal`, where a window may take its time, one that came through the relay
+        may still be `starting`. `succeeds` is the ended agent in whose place it is started. Raises `ApiError`
+        for a request that cannot be carried out: then there is neither a record nor a process.
         """
         agent_id = agent_id or request.agent_id or new_agent_id()
         known = self._known(agent_id, request, asker)
@@ -92,6 +99,9 @@ class Spawning:
         provider = checked(request, agent_id, self._providers)
         login = await self._host.environment()
         executable = await self._host.executable(provider.name)
+        found = None
+        if request.mode is Mode.TERMINAL:
+            found = await self._windows.found(request, remote=asker.remote)
         # From here to the record nothing waits: what is checked now still holds when it is written.
         known = self._known(agent_id, request, asker)
         if known is not None:
@@ -111,7 +121,14 @@ class Spawning:
         own = {**self._host.own(), "MUSTER_AGENT_ID": agent_id, "MUSTER_AGENT_TOKEN": token}
         own["MUSTER_HOOKS"] = self._observations.hooks_file(agent_id)
         record = AgentRecord(
-            agent=_shown(request, asker, launch, plan, created_at or now_ms()),
+            agent=shown(
+                request,
+                launch,
+                plan,
+                by=asker.name,
+                parent_id=asker.agent_id,
+                created_at=created_at or now_ms(),
+            ),
             directory=os.path.join(self._agents_dir, agent_id),
             caller=asker.name,
             token_hash=hashlib.sha256(token.encode()).hexdigest(),
@@ -126,8 +143,18 @@ class Spawning:
         self._registry.create(record)
         failpoint("after_record_created")
         launch = dataclasses.replace(launch, env={**launch.env, **own})
+        if found is not None:
+            return await self._begin(
+                self._start_in_window(launch, plan, request, found), asker, agent_id
+            ), True
         with self._supervisor.starting(agent_id):
             return await self._start(launch, plan), True
+
+    async def close(self) -> None:
+        """Give up what still waits for a window; the next daemon settles it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _succeeded(self, succeeds: str | None, agent_id: str) -> AgentRecord | None:
         """Return the agent that is succeeded. Raises `ApiError` if that was called off meanwhile."""
@@ -157,7 +184,7 @@ class Spawning:
         provider = self._providers.get(request.provider)
         given = request.env if size is None else {**TERMINAL, **request.env}
         environment = self._providers.environment(provider, {**login, **self._host.keys_of(provider)}, given)
-        plan = _planned(provider, self._ask(request, agent_id, provider, executable, cwd, environment))
+        plan = planned(provider, self._ask(request, agent_id, provider, executable, cwd, environment))
         launch = Launch(
             agent_id=agent_id,
             argv=plan.argv,
@@ -185,7 +212,7 @@ class Spawning:
         environment: Mapping[str, str],
     ) -> Ask:
         return Ask(
-            mode=request.mode,
+            mode=Mode.EMBEDDED if request.mode.on_pty else request.mode,
             cwd=cwd,
             env=environment,
             state_dir=self._observations.folder(agent_id),
@@ -197,15 +224,45 @@ class Spawning:
             stdin=stdin_of(request),
             stdin_live=request.stdin_live,
             superuser=hasattr(os, "geteuid") and os.geteuid() == 0,
-            session_id=_session_id(provider),
+            session_id=session_id(provider),
             resume=check_free(self._registry, request, provider),
             conversation=request.conversation,
             asks=self._config.approvals.ask if request.ask is None else request.ask,
             trusted=self._host.trusts(cwd),
             max_turns=request.max_turns,
             max_cost_usd=request.max_cost_usd,
-            hook=_hook(request, provider),
+            hook=hook_of(request, provider),
         )
+
+    async def _begin(
+        self, start: Coroutine[Any, Any, AgentRecord], asker: Asker, agent_id: str
+    ) -> AgentRecord:
+        """Return what has become of `start`, which goes on if whoever waits for it leaves."""
+        task = asyncio.create_task(start, name=f"start {agent_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return self._registry.find(agent_id) if asker.remote else await asyncio.shield(task)
+
+    async def _start_in_window(
+        self, launch: Launch, plan: Plan, request: SpawnRequest, found: Found
+    ) -> AgentRecord:
+        """Open the window, then start the program in its size; without a window as the fallback says."""
+        agent_id, why = launch.agent_id, ""
+        with self._supervisor.starting(agent_id):
+            try:
+                manner = self._windows.manner(request)
+                size = await self._windows.open(self._registry.find(agent_id), found, manner)
+                launch = dataclasses.replace(launch, size=size)
+                shown_size = {"rows": size.rows, "columns": size.columns}
+                self._registry.change(agent_id, "agent.changed", size=shown_size)
+            except NoWindow as error:
+                why = str(error)
+            if self._registry.find(agent_id).stop is not None:
+                return self._supervisor.never_ran(agent_id, SpawnFailed("it was stopped before it started"))
+            if why and self._windows.fallback(request) == "error":
+                return self._supervisor.never_ran(agent_id, SpawnFailed(why))
+            failpoint("after_window_opened")
+            return await self._start(launch, plan)
 
     async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
         try:
@@ -231,61 +288,7 @@ class Spawning:
                 file.write(content)
 
 
-def _session_id(provider: Provider) -> str | None:
-    return str(uuid.uuid4()) if Ability.SESSION_ID in provider.abilities else None
-
-
-def _hook(request: SpawnRequest, provider: Provider) -> tuple[str, ...] | None:
-    """Headless its own stream tells more, and in the right order."""
-    wanted = request.mode is Mode.EMBEDDED and Ability.HOOKS in provider.abilities
-    return COMMAND if wanted else None
-
-
-def _planned(provider: Provider, ask: Ask) -> Plan:
-    try:
-        plan = provider.plan(ask)
-    except ProviderError as error:
-        raise ApiError(Code.INVALID, error.message, provider=provider.name) from None
-    # Whoever resumes a conversation holds it from the start, before its CLI has said so.
-    return plan if ask.resume is None else dataclasses.replace(plan, session_id=plan.session_id or ask.resume)
-
-
 def _approval_timeout_ms(request: SpawnRequest, config: Config) -> int | None:
     if request.approval_timeout_ms is not None:
         return request.approval_timeout_ms
     return config.approvals.timeout * 1000 or None
-
-
-def _shown(request: SpawnRequest, asker: Asker, launch: Launch, plan: Plan, created_at: int) -> ManagedAgent:
-    size = launch.size
-    return ManagedAgent(
-        id=launch.agent_id,
-        status=Status.STARTING,
-        provider=request.provider,
-        mode=request.mode,
-        created_at=created_at,
-        cwd=launch.cwd,
-        label=request.label,
-        title=(request.prompt or " ".join(request.argv or ()))[:TITLE_MAX],
-        approval_mode=request.approval,
-        model=request.model,
-        conversation=plan.opening is not None and plan.opening.keep,
-        provider_session_id=plan.session_id,
-        resumed_from=request.resume,
-        idle_timeout_ms=request.idle_timeout_ms,
-        max_turns=request.max_turns,
-        max_cost_usd=request.max_cost_usd,
-        timeout_ms=None if launch.timeout_s is None else round(launch.timeout_s * 1000),
-        memory_bytes=launch.memory_bytes,
-        cpus=launch.cpus,
-        size=None if size is None else {"rows": size.rows, "columns": size.columns},
-        restart=request.restart,
-        on_rate_limit=request.on_rate_limit,
-        leftovers=request.leftovers,
-        parent_id=request.parent_id or asker.agent_id,
-        requested_by=asker.name,
-        idempotency_key=request.idempotency_key,
-        env_keys=sorted(request.env),
-        tags=request.tags,
-        capabilities=request.capabilities,
-    )

@@ -29,7 +29,8 @@ async def stop(reach: Reach, reference: str, request: StopRequest, by: str) -> A
     if not 0 <= grace_s <= GRACE_MAX_S:
         raise ApiError(Code.INVALID, f"graceMs must be between 0 and {int(GRACE_MAX_S * 1000)}")
     record = registry.find(reference)
-    if record.agent.status is Status.STARTING:
+    window = record.agent.window
+    if record.agent.status is Status.STARTING and window is None:  # a window may take its time
         left = frozenset(Status) - {Status.STARTING}
         record = await registry.until(record.id, left, timeout_s=START_WAIT_S)
     if record.agent.ended:

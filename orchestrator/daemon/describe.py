@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from orchestrator import host
 from orchestrator.agents.registry import Registry
@@ -12,6 +13,7 @@ from orchestrator.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection
 from orchestrator.loginshell import LoginShell
+from orchestrator.windows.finding import Finder
 from relay.wire.agents import Presence
 from relay.wire.base import now_ms
 from relay.wire.health import Health, HealthCheck
@@ -19,9 +21,18 @@ from relay.wire.orchestrators import HostStatus, Load, Orchestrator, Registratio
 from spawners._os import boot_id, unit_of
 from spawners.births import Keepers
 
-__all__ = ["Describer"]
+__all__ = ["Describer", "Inspected"]
 
 LOW_DISK_BYTES = 200 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What health looks at, beside the connection."""
+
+    state_dir: str
+    shell: LoginShell
+    keepers: Keepers
 
 
 class Describer:
@@ -30,23 +41,21 @@ class Describer:
     def __init__(
         self,
         *,
-        state_dir: str,
+        inspected: Inspected,
         registry: Registry,
         config: Config,
         connection: Connection,
         capabilities: Capabilities,
-        shell: LoginShell,
+        finder: Finder,
         draining: Callable[[], bool],
-        keepers: Keepers,
     ) -> None:
-        self._state_dir = state_dir
+        self._inspected = inspected
         self._registry = registry
         self._config = config
         self._connection = connection
         self._capabilities = capabilities
-        self._shell = shell
+        self._finder = finder
         self._draining = draining
-        self._keepers = keepers
 
     def load(self) -> Load:
         return host.load(self._registry.active_count)
@@ -54,6 +63,7 @@ class Describer:
     async def registration(self) -> Registration:
         """Return what the relay is told at each registration."""
         connection, config = self._connection, self._config
+        terminals, desktop = await self._finder.installed()
         return Registration(
             id=connection.host_id,
             hostname=host.hostname(),
@@ -65,6 +75,8 @@ class Describer:
             version=host.version(),
             boot_id=boot_id(),
             capabilities=await self._capabilities.list(),
+            terminals=terminals,
+            desktop=desktop,
             labels=config.host.labels,
             base_dir=config.base_dir,
             env_keys=sorted(config.policy.env_allow),
@@ -102,6 +114,8 @@ class Describer:
             arch=registration.arch,
             version=registration.version,
             capabilities=registration.capabilities,
+            terminals=registration.terminals,
+            desktop=registration.desktop,
             labels=registration.labels,
             max_agents=registration.max_agents,
             load=registration.load,
@@ -133,7 +147,7 @@ class Describer:
         return HealthCheck(name="relay", status="warn", detail=connection.problem)
 
     def _keepers_check(self) -> HealthCheck:
-        keepers = self._keepers
+        keepers = self._inspected.keepers
         unit = unit_of("self")
         if unit.endswith(".service") and not keepers.is_sheltered:
             problem = f"a restart of {unit} ends all agents: run it where `systemctl --user` works"
@@ -149,7 +163,7 @@ class Describer:
         return HealthCheck(name="providers", status="ok", detail=f"{self._capabilities.count} are known")
 
     def _disk_check(self) -> HealthCheck:
-        free = shutil.disk_usage(self._state_dir).free
+        free = shutil.disk_usage(self._inspected.state_dir).free
         status = "ok" if free > LOW_DISK_BYTES else "warn"
         return HealthCheck(name="disk", status=status, detail=f"{free // 1_000_000} MB free for state")
 
@@ -158,7 +172,7 @@ class Describer:
         return HealthCheck(name="outbox", status="ok", detail=f"{waiting} report(s) wait for the relay")
 
     async def _login_check(self) -> HealthCheck:
-        login = await self._shell.login()
+        login = await self._inspected.shell.login()
         status = "ok" if login.error is None else "warn"
         detail = f"agents get the environment of: {login.source}"
         return HealthCheck(name="login-shell", status=status, detail=login.error or detail)

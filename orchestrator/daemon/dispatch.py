@@ -15,6 +15,7 @@ from orchestrator.commands.answer import answer
 from orchestrator.commands.change import change
 from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.interrupt import interrupt
+from orchestrator.commands.open import open_window
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.resize import resize
 from orchestrator.commands.screen import screen
@@ -28,6 +29,7 @@ from orchestrator.link.errors import LinkError, Retry
 from orchestrator.link.session import Link
 from orchestrator.local.errors import translate
 from orchestrator.store.commands import CommandLog
+from orchestrator.windows.windows import Windows
 from relay.wire.agents import ManagedAgent
 from relay.wire.approvals import ApprovalState
 from relay.wire.base import encode, now_ms
@@ -42,6 +44,7 @@ from relay.wire.commands import (
     ForgetCommand,
     InputCommand,
     InterruptCommand,
+    OpenCommand,
     Outcome,
     OutputCommand,
     ResizeCommand,
@@ -69,6 +72,7 @@ _LANES: dict[type[CommandBody], str] = {
     AnswerCommand: "answering",
     InterruptCommand: "answering",
     ChangeCommand: "answering",
+    OpenCommand: "opening",
 }
 """What may take its time beside what else happens to its agent, but not beside its like."""
 
@@ -83,6 +87,7 @@ class Dispatcher:
         *,
         reach: Reach,
         spawning: Spawning,
+        windows: Windows,
         commands: CommandLog,
         connection: Connection,
         forget: Callable[[str], Awaitable[ManagedAgent]],
@@ -90,6 +95,7 @@ class Dispatcher:
     ) -> None:
         self._reach = reach
         self._spawning = spawning
+        self._windows = windows
         self._commands = commands
         self._connection = connection
         self._forget = forget
@@ -207,6 +213,9 @@ class Dispatcher:
         if isinstance(body, SendCommand):
             receipt = await send_message(self._reach, body.agent_id, body.request)
             return None, msgspec.to_builtins(receipt)
+        if isinstance(body, OpenCommand):
+            shown = await open_window(self._reach, self._windows, body.agent_id, body.request, remote=True)
+            return shown.agent, msgspec.to_builtins(shown)
         if isinstance(body, AnswerCommand):
             given = await answer(self._reach, body.approval_id, body.request, body.by)
             return self._reach.registry.find(given.agent_id).agent, msgspec.to_builtins(given)

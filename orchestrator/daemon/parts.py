@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 
 from orchestrator import host
@@ -24,13 +22,14 @@ from orchestrator.commands.spawn import Spawning
 from orchestrator.commands.surroundings import Surroundings
 from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection, find_relay
-from orchestrator.daemon.describe import Describer
+from orchestrator.daemon.describe import Describer, Inspected
 from orchestrator.daemon.dispatch import Dispatcher
 from orchestrator.daemon.expire import expire_approvals
 from orchestrator.daemon.heartbeat import beat
 from orchestrator.daemon.holds import go_on_after_limits
 from orchestrator.daemon.housekeep import forget, housekeep
 from orchestrator.daemon.idle import end_idle, see_halted
+from orchestrator.daemon.lasting import state_id, with_lasting_id
 from orchestrator.daemon.limits import Limits
 from orchestrator.daemon.observations import Observations
 from orchestrator.daemon.ration import ration
@@ -50,6 +49,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.facts import Facts
 from orchestrator.store.requests import Requests
 from orchestrator.trust import Trust
+from orchestrator.windows.windows import Windows
 from relay.wire.agents import ManagedAgent
 from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
@@ -92,14 +92,15 @@ class Parts:
         self._home = home
         self._database = Database(home.host_database)
         facts = Facts(self._database)
-        self.config = _with_lasting_id(options.config, facts)
+        self.config = with_lasting_id(options.config, facts)
         self.registry = Registry(self._database, self.config.host_id)
         self._limits = Limits(self.registry)
         self._providers = find_providers(home.config)
+        self._scopes = Scopes.find(os.environ, _warn_of_keepers)
         self._keepers = Keepers(
             home.cache,
             zygote=self.config.keeper.zygote,
-            scopes=Scopes.find(os.environ, _warn_of_keepers),
+            scopes=self._scopes,
             report=_warn_of_keepers,
         )
         self._keepers.begin()
@@ -114,7 +115,7 @@ class Parts:
         )
         self._connection = Connection(
             self.config.host_id,
-            _state_id(facts),
+            state_id(facts),
             partial(find_relay, home, self.config),
             take_over=options.take_over,
         )
@@ -131,6 +132,7 @@ class Parts:
         self._requests = Requests(os.path.join(home.state, "requests"))
         self._restarts = Restarts(self.registry, self._providers, self._requests)
         self.reach = self._reach()
+        self._windows = self._opens()
         self._spawning = self._spawns()
         self._describer = self._describes()
         act = partial(_act, ending=ending, facts=facts)
@@ -138,6 +140,7 @@ class Parts:
         self._dispatcher = Dispatcher(
             reach=self.reach,
             spawning=self._spawning,
+            windows=self._windows,
             commands=self._commands,
             connection=self._connection,
             forget=self._forget,
@@ -151,7 +154,8 @@ class Parts:
             self.config.host_id,
             host.version(),
         )
-        self.server = LocalServer(home, self.registry, Handlers(self.reach, self._spawning, itself).table())
+        handlers = Handlers(self.reach, self._spawning, self._windows, itself)
+        self.server = LocalServer(home, self.registry, handlers.table())
 
     def _reach(self) -> Reach:
         watches = Watches()
@@ -165,6 +169,16 @@ class Parts:
         policy = self.config.policy
         return Reach(self.registry, supervisor, watches, observations, self._providers, policy)
 
+    def _opens(self) -> Windows:
+        return Windows(
+            home=self._home,
+            registry=self.registry,
+            settings=self.config.terminal,
+            environment=self._shell.environment,
+            stop=self.reach.supervisor.stop,
+            scopes=self._scopes,
+        )
+
     def _spawns(self) -> Spawning:
         return Spawning(
             reach=self.reach,
@@ -173,18 +187,18 @@ class Parts:
             surroundings=self._surroundings,
             agents_dir=self._home.agents,
             requests=self._requests,
+            windows=self._windows,
         )
 
     def _describes(self) -> Describer:
         return Describer(
-            state_dir=self._home.state,
+            inspected=Inspected(self._home.state, self._shell, self._keepers),
             registry=self.registry,
             config=self.config,
             connection=self._connection,
             capabilities=self._capabilities,
-            shell=self._shell,
+            finder=self._windows.finder,
             draining=self._surroundings.draining,
-            keepers=self._keepers,
         )
 
     def _clean(self, record: AgentRecord) -> None:
@@ -200,6 +214,7 @@ class Parts:
 
     async def recover(self) -> Recovered:
         """Find every agent that an earlier daemon has left."""
+        self._windows.recover()
         return await recover(self.registry, self._spawner, self.reach.supervisor)
 
     def loops(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -228,11 +243,13 @@ class Parts:
             "hold": go_on_after_limits(registry, self.reach.observations),
             "expire": expire_approvals(self.reach),
             "capabilities": self._capabilities.keep_fresh(),
+            "windows": self._windows.watching.run(),
         }
 
     async def close(self) -> None:
         """Let go of everything; agents go on running."""
         await self._dispatcher.close()
+        await self._spawning.close()
         await self.reach.supervisor.close()
         await self.reach.observations.close()
         self.reach.watches.close()
@@ -242,25 +259,6 @@ class Parts:
 
 def _warn_of_keepers(problem: str) -> None:
     log.warning("keepers.degraded", problem=problem)
-
-
-def _with_lasting_id(config: Config, facts: Facts) -> Config:
-    """Return `config` with the id this host was last given, if none is given now.
-
-    A daemon that is started again without its options must not become another host to the relay.
-    """
-    host_id = config.host.id or facts.get("host_id") or config.host_id
-    facts.set("host_id", host_id)
-    return msgspec.structs.replace(config, host=msgspec.structs.replace(config.host, id=host_id))
-
-
-def _state_id(facts: Facts) -> str:
-    """Return the id of this state directory, made on first use."""
-    found = facts.get("state_id")
-    if found is None:
-        found = uuid.uuid4().hex
-        facts.set("state_id", found)
-    return found
 
 
 def _own_variables(home: Home, connection: Connection) -> dict[str, str]:

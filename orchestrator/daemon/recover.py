@@ -93,7 +93,9 @@ async def _settle(
     record: AgentRecord, registry: Registry, spawner: KeeperSpawner, supervisor: Supervisor
 ) -> None:
     ref = SessionRef(record.id, record.directory)
-    if record.agent.status is Status.STARTING and not os.path.isdir(record.directory):
+    agent = record.agent
+    begun = agent.status is Status.STARTING or (agent.status is Status.STOPPING and agent.pid is None)
+    if begun and not os.path.isdir(record.directory):
         supervisor.never_ran(record.id, SpawnFailed(KILLED_BEFORE_START))
         return
     try:

@@ -16,7 +16,7 @@ from orchestrator.agents.succession import GO_ON, Ended, Next, follow
 from orchestrator.agents.verdict import Verdict
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.store.requests import Kept, Requests
-from relay.wire.agents import Mode, SpawnRequest
+from relay.wire.agents import SpawnRequest
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError, Code
 from relay.wire.events import EventType
@@ -168,7 +168,7 @@ def requested(kept: Kept, record: AgentRecord, successor: Successor) -> SpawnReq
     )
     if not successor.resumes:
         return request
-    takes_messages = request.conversation or request.mode is Mode.EMBEDDED
+    takes_messages = request.conversation or request.mode.on_pty
     prompt: str | None = GO_ON
     if successor.idle and takes_messages:
         prompt = None

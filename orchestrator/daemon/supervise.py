@@ -197,9 +197,10 @@ class Supervisor:
 
     def never_ran(self, agent_id: str, failure: SpawnFailed) -> AgentRecord:
         """Write down that the program could not be started: nothing of it ran. Returns the record."""
-        verdict = of_spawn_failure(failure)
+        known = self._registry.get(agent_id)
+        verdict = of_spawn_failure(failure, known.stop if known else None)
         at = now_ms()
-        following = self._following(self._registry.get(agent_id), verdict, at, None)
+        following = self._following(known, verdict, at, None)
         record = self._registry.change(
             agent_id,
             "agent.ended",

@@ -15,6 +15,7 @@ from orchestrator.commands.attach import attach, serve
 from orchestrator.commands.change import change
 from orchestrator.commands.input import send_input, send_signal
 from orchestrator.commands.interrupt import interrupt
+from orchestrator.commands.open import open_window
 from orchestrator.commands.output import frames
 from orchestrator.commands.reach import Reach
 from orchestrator.commands.resize import resize
@@ -22,6 +23,7 @@ from orchestrator.commands.screen import screen
 from orchestrator.commands.send import send_message
 from orchestrator.commands.spawn import Asker, Spawning
 from orchestrator.commands.stop import stop
+from orchestrator.windows.windows import Windows
 from relay.wire import endpoints
 from relay.wire.agents import ENDED, ManagedAgent, Presence, SpawnResponse, Status
 from relay.wire.approvals import Approval
@@ -34,7 +36,8 @@ from relay.wire.orchestrators import ActionRequest, Orchestrator
 from relay.wire.output import MEDIA_TYPE, Frame, Kind, encode_frame
 from relay.wire.serving import Call, ServerEvent, Streamed, events
 from relay.wire.steering import InputResult
-from relay.wire.terminal import ScreenResult, SendResult
+from relay.wire.terminal import OpenResult, ScreenResult, SendResult
+from relay.wire.windows import WindowAnswer
 
 __all__ = ["Handlers", "Self"]
 
@@ -62,10 +65,11 @@ class Self:
 class Handlers:
     """Bound to the endpoint table by `table`."""
 
-    def __init__(self, reach: Reach, spawning: Spawning, itself: Self) -> None:
+    def __init__(self, reach: Reach, spawning: Spawning, windows: Windows, itself: Self) -> None:
         self._reach = reach
         self._registry = reach.registry
         self._spawning = spawning
+        self._windows = windows
         self._self = itself
 
     def table(self) -> Mapping[Endpoint[Any], Callable[[Call], Awaitable[Any]]]:
@@ -79,6 +83,9 @@ class Handlers:
             endpoints.SIGNAL_AGENT: self.signal_agent,
             endpoints.SEND_INPUT: self.send_input,
             endpoints.RESIZE_AGENT: self.resize_agent,
+            endpoints.OPEN_AGENT: self.open,
+            endpoints.REPORT_WINDOW: self.report_window,
+            endpoints.WINDOW_GONE: self.window_gone,
             endpoints.SEND_TO_AGENT: self.send,
             endpoints.INTERRUPT_AGENT: self.interrupt,
             endpoints.CHANGE_AGENT: self.change,
@@ -153,6 +160,15 @@ class Handlers:
 
     async def resize_agent(self, call: Call) -> ManagedAgent:
         return shown(await resize(self._reach, call.id, call.body))
+
+    async def open(self, call: Call) -> OpenResult:
+        return await open_window(self._reach, self._windows, call.id, call.body)
+
+    async def report_window(self, call: Call) -> WindowAnswer:
+        return await self._windows.reports.report(call.id, call.body)
+
+    async def window_gone(self, call: Call) -> None:
+        self._windows.reports.gone(call.id, call.body)
 
     async def send(self, call: Call) -> SendResult:
         return await send_message(self._reach, call.id, call.body)

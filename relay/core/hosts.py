@@ -258,6 +258,8 @@ def _shown(record: HostRecord, roster: list[RosterEntry]) -> Orchestrator:
         arch=facts.arch,
         version=facts.version,
         capabilities=facts.capabilities,
+        terminals=facts.terminals,
+        desktop=facts.desktop,
         labels=facts.labels,
         max_agents=facts.max_agents,
         load=record.load,

@@ -27,6 +27,7 @@ from relay.wire.commands import (
     CommandResult,
     InputCommand,
     InterruptCommand,
+    OpenCommand,
     ResizeCommand,
     ScreenCommand,
     SendCommand,
@@ -35,15 +36,26 @@ from relay.wire.commands import (
 )
 from relay.wire.errors import ApiError, Code
 from relay.wire.events import EventType
+from relay.wire.opening import check_desktop, check_terminal
 from relay.wire.queries import AgentQuery
 from relay.wire.steering import ChangeRequest, InputRequest, InputResult, SignalRequest, StopRequest
-from relay.wire.terminal import ResizeRequest, ScreenQuery, ScreenResult, SendRequest, SendResult
+from relay.wire.terminal import (
+    OpenRequest,
+    OpenResult,
+    ResizeRequest,
+    ScreenQuery,
+    ScreenResult,
+    SendRequest,
+    SendResult,
+)
 
 __all__ = ["Steering"]
 
 Result = TypeVar("Result")
 
 MAX_INPUT_TIMEOUT_MS = 300_000
+OPEN_TIMEOUT_MS = 55_000
+"""A host tries one terminal after the other, each for as long as a slow desktop needs."""
 INPUT_MARGIN_MS = 5_000
 """For the way to the host and back, beside the time the write itself may take."""
 
@@ -142,6 +154,16 @@ class Steering:
         need_terminal(record)
         await self._ask(record, ResizeCommand(agent_id=record.id, request=request), self._signal_timeout_ms)
         return await self._agents.get(caller, record.id, AgentQuery())
+
+    async def open(self, caller: Caller, reference: str, request: OpenRequest) -> OpenResult:
+        """Have an agent's host show it in a native window and return what that host did."""
+        check_terminal(request.terminal)
+        check_desktop(request.desktop)
+        record = await self._agents.find(caller, reference)
+        need_terminal(record)
+        body = OpenCommand(agent_id=record.id, request=request)
+        answer = await self._ask(record, body, OPEN_TIMEOUT_MS)
+        return _converted(record, answer, OpenResult)
 
     async def interrupt(self, caller: Caller, reference: str) -> ManagedAgent:
         """End an agent's present turn and return the agent once its host has done it."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from relay.core.records import AgentRecord
-from relay.wire.agents import Mode
 from relay.wire.errors import ApiError, Code
 
-__all__ = ["WITH_TERMINAL", "check_size", "need_terminal"]
+__all__ = ["check_size", "need_terminal"]
 
 MAX_CELLS = 1000
 """Rows or columns: beyond any real terminal, small enough that emulating it costs a host little."""
-
-WITH_TERMINAL = frozenset({Mode.EMBEDDED, Mode.TERMINAL})
 
 
 def check_size(rows: int, columns: int) -> None:
@@ -26,7 +23,7 @@ def need_terminal(record: AgentRecord) -> str:
 
     Raises `ApiError`: `conflict` for an agent without a terminal or without a host.
     """
-    if record.agent.mode not in WITH_TERMINAL:
+    if not record.agent.mode.on_pty:
         raise ApiError(
             Code.CONFLICT,
             f"agent {record.id} has no terminal, it runs {record.agent.mode}: read its output, "

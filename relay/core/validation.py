@@ -11,6 +11,7 @@ import re
 from relay.core.terminals import check_size
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
+from relay.wire.opening import check_window
 
 __all__ = ["check_spawn", "title_of"]
 
@@ -31,7 +32,7 @@ SIZINGS = ("active", "smallest")
 MIN_MEMORY = 16 * 1024 * 1024
 """An interpreter needs about that much to start; less is a mistake in the unit."""
 
-UNSUPPORTED = ("worktree", "agent_definition", "workflow", "notify", "terminal", "on_window_close")
+UNSUPPORTED = ("worktree", "agent_definition", "workflow", "notify")
 """Fields of later versions. To ignore them would start something else than what was asked for."""
 
 
@@ -52,8 +53,10 @@ def _refuse(message: str, code: Code = Code.INVALID) -> ApiError:
 
 
 def _check_supported(request: SpawnRequest) -> None:
-    if request.mode not in (Mode.HEADLESS, Mode.EMBEDDED):
-        raise _refuse(f"mode {request.mode} is not supported by this version; use headless or embedded")
+    if request.mode is Mode.IN_PROCESS:
+        raise _refuse(
+            f"mode {request.mode} is not supported by this version; use headless, embedded or terminal"
+        )
     for name in UNSUPPORTED:
         if getattr(request, name) is not None:
             raise _refuse(f"{_camel(name)} is not supported by this version; leave it out")
@@ -71,7 +74,7 @@ def _check_program(request: SpawnRequest) -> None:
             raise _refuse("argv is empty: give the program to run and its arguments")
     elif request.argv is not None:
         raise _refuse(f"argv is for the provider command; give {request.provider} a prompt")
-    elif request.prompt is None and (request.mode is Mode.EMBEDDED or request.conversation):
+    elif request.prompt is None and (request.mode.on_pty or request.conversation):
         pass  # the program's own interface opens, or the conversation, and waits for a person
     elif not request.prompt or not request.prompt.strip():
         raise _refuse(f"the prompt for {request.provider} is empty")
@@ -153,7 +156,8 @@ def _check_numbers(request: SpawnRequest) -> None:
 def _check_terminal(request: SpawnRequest) -> None:
     if request.sizing not in SIZINGS:
         raise _refuse(f"sizing must be one of {', '.join(SIZINGS)}")
-    if request.mode is not Mode.EMBEDDED:
+    check_window(request)
+    if not request.mode.on_pty:
         if request.size is not None:
             raise _refuse(f"size is for mode embedded, an agent in mode {request.mode} has no terminal")
         return
@@ -162,7 +166,9 @@ def _check_terminal(request: SpawnRequest) -> None:
             raise _refuse("size must give rows and columns, and nothing else")
         check_size(**request.size)
     if request.stdin is not None or request.stdin_base64 is not None or request.stdin_live:
-        raise _refuse("an agent in mode embedded reads its terminal, not stdin: send it input once it runs")
+        raise _refuse(
+            f"an agent in mode {request.mode} reads its terminal, not stdin: send it input once it runs"
+        )
 
 
 def _check_limits(request: SpawnRequest) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from relay.wire.approvals import Approval
 from relay.wire.base import Wire
+from relay.wire.ends import Cause, CauseKind, ExitFacts
+from relay.wire.windows import Window
 
 __all__ = [
     "ENDED",
@@ -63,50 +65,10 @@ class Mode(enum.StrEnum):
     TERMINAL = "terminal"
     IN_PROCESS = "in_process"
 
-
-class CauseKind(enum.StrEnum):
-    EXIT = "exit"
-    SIGNAL = "signal"
-    OOM = "oom"
-    EXEC_FAILED = "exec_failed"
-    TIMEOUT = "timeout"
-    STOPPED = "stopped"
-    REJECTED = "rejected"
-    KEEPER_KILLED = "keeper_killed"
-    HOST_REBOOT = "host_reboot"
-    DISK = "disk"
-    UNKNOWN = "unknown"
-
-
-class Cause(Wire, frozen=True, kw_only=True):
-    """Why an agent ended, with the evidence. `by` names who stopped it; `outputTail` is its last output."""
-
-    kind: CauseKind
-    message: str
-    exit_code: int | None = None
-    signal: int | None = None
-    errno: int | None = None
-    by: str | None = None
-    output_tail: str | None = None
-
-
-class ExitFacts(Wire, frozen=True, kw_only=True):
-    """How the program itself ended, kept beside the verdict (a stopped agent may have exited 0).
-
-    `stage` is the last rung of the stop ladder that was needed: interrupt, terminate or kill.
-    """
-
-    at: int
-    exit_code: int | None = None
-    signal: int | None = None
-    stage: str | None = None
-    killed: list[str] = []
-    survivors: list[str] = []
-    leftovers: list[str] = []
-    output_bytes: int = 0
-    dropped_bytes: int = 0
-    max_rss_bytes: int = 0
-    cpu_ms: int = 0
+    @property
+    def on_pty(self) -> bool:
+        """Whether the program runs in a terminal that its keeper holds; `terminal` adds a window to it."""
+        return self in (Mode.EMBEDDED, Mode.TERMINAL)
 
 
 class Activity(enum.StrEnum):
@@ -146,7 +108,8 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     what it asks and has asked, at most 20, newest last. `resumedFrom` is the agent whose conversation it
     goes on with, `restartedAs` the one that was started in its place after it had ended, and `restarts`
     how many such there were before it. `restartAt` is when one is going to be, unless it is stopped or
-    forgotten before; of a conversation, when it goes on by itself after a rate limit.
+    forgotten before; of a conversation, when it goes on by itself after a rate limit. `window` is the
+    native window that was opened for it last.
     """
 
     id: str
@@ -197,6 +160,7 @@ class ManagedAgent(Wire, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     cpus: float | None = None
     size: dict[str, int] | None = None
+    window: Window | None = None
     restart: str = "never"
     on_rate_limit: str = "fail"
     leftovers: str = "end"
@@ -230,6 +194,12 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     In mode `embedded` the program gets a terminal of `size` (`rows`, `columns`; 24 × 80 if not given) and
     `argv` or `prompt` may both be left out for a provider: then its own interface opens. `sizing` says whose
     size counts while viewers are attached: `active` (who typed or attached last) or `smallest`.
+
+    Mode `terminal` also opens a native window on its host's desktop: in `terminal` (a name, or an argv with
+    `{command}`), as a `tab` where it can, with `hold` and `onWindowClose` as in `Window`. Where none opens,
+    `terminalFallback` is `embedded`, or `error`: then no other terminal is tried either. `desktop` are the
+    caller's own variables of display and terminal, if it asks on that host.
+
     `memoryBytes` and `cpus` (2.5 = two and a half cores) limit the whole tree.
 
     `conversation` asks for a headless run that takes further messages until it is told to finish. `ask`
@@ -284,7 +254,11 @@ class SpawnRequest(Wire, frozen=True, kw_only=True):
     size: dict[str, int] | None = None
     sizing: str = "active"
     terminal: str | None = None
+    tab: bool = False
+    hold: str | None = None
     on_window_close: str | None = None
+    terminal_fallback: str | None = None
+    desktop: dict[str, str] = {}
 
     @property
     def approval(self) -> str:

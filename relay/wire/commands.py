@@ -11,7 +11,7 @@ from relay.wire.base import Wire
 from relay.wire.errors import ErrorDetail
 from relay.wire.orchestrators import ActionRequest, Fence
 from relay.wire.steering import ChangeRequest, InputRequest, SignalRequest, StopRequest
-from relay.wire.terminal import AttachQuery, ResizeRequest, ScreenQuery, SendRequest
+from relay.wire.terminal import AttachQuery, OpenRequest, ResizeRequest, ScreenQuery, SendRequest
 
 __all__ = [
     "ActCommand",
@@ -25,6 +25,7 @@ __all__ = [
     "ForgetCommand",
     "InputCommand",
     "InterruptCommand",
+    "OpenCommand",
     "Outcome",
     "OutputCommand",
     "ResizeCommand",
@@ -120,6 +121,13 @@ class ResizeCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="resi
     request: ResizeRequest
 
 
+class OpenCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="open"):
+    """Answered with an `OpenResult`."""
+
+    agent_id: str
+    request: OpenRequest
+
+
 class ScreenCommand(Wire, frozen=True, kw_only=True, tag_field="kind", tag="screen"):
     """Answered with a `ScreenResult`."""
 
@@ -148,6 +156,7 @@ CommandBody = (
     | InterruptCommand
     | ChangeCommand
     | ResizeCommand
+    | OpenCommand
     | ScreenCommand
     | AttachCommand
 )

@@ -35,12 +35,15 @@ from relay.wire.steering import (
 from relay.wire.terminal import (
     Attached,
     AttachQuery,
+    OpenRequest,
+    OpenResult,
     ResizeRequest,
     ScreenQuery,
     ScreenResult,
     SendRequest,
     SendResult,
 )
+from relay.wire.windows import WindowAnswer, WindowGone, WindowReport
 
 __all__ = ["ENDPOINTS", "Body", "Endpoint"]
 
@@ -102,6 +105,7 @@ MAX_HOOK_BODY = 512 * 1024
 _HOST = "/api/orchestrators/{id}"
 _AGENT = "/api/managed-agents/{id}"
 _APPROVAL = "/api/approvals/{id}"
+_WINDOW = "/api/windows/{id}"
 
 REGISTER = Endpoint(
     "register",
@@ -280,6 +284,34 @@ RESIZE_AGENT = Endpoint(
     ManagedAgent,
     OPERATORS,
 )
+OPEN_AGENT = Endpoint(
+    "openAgent",
+    "POST",
+    _AGENT + "/open",
+    "Show the agent in a native window of its host's desktop",
+    OpenRequest,
+    OpenResult,
+    OPERATORS,
+)
+REPORT_WINDOW = Endpoint(
+    "reportWindow",
+    "POST",
+    _WINDOW + "/report",
+    "A window says that it is open, and waits for its agent (answered by its host only)",
+    WindowReport,
+    WindowAnswer,
+    OPERATORS,
+)
+WINDOW_GONE = Endpoint(
+    "windowGone",
+    "POST",
+    _WINDOW + "/gone",
+    "A window says why it goes (answered by its host only)",
+    WindowGone,
+    type(None),
+    OPERATORS,
+    status=204,
+)
 SEND_TO_AGENT = Endpoint(
     "sendToAgent",
     "POST",
@@ -430,6 +462,9 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     SIGNAL_AGENT,
     SEND_INPUT,
     RESIZE_AGENT,
+    OPEN_AGENT,
+    REPORT_WINDOW,
+    WINDOW_GONE,
     SEND_TO_AGENT,
     INTERRUPT_AGENT,
     CHANGE_AGENT,

@@ -59,15 +59,18 @@ class Home:
         The folder of the sockets may lie where others can write (/tmp): one that is somebody else's,
         or open to others, is refused.
         """
-        for folder in (self.state, self.config, self.sockets):
+        for folder in (self.state, self.config):
             os.makedirs(folder, mode=0o700, exist_ok=True)
-        status = os.lstat(self.sockets)
+        self.prepare_private(self.sockets)
+
+    def prepare_private(self, folder: str) -> None:
+        """Create a folder that may lie where others can write. Raises `OSError` if it is somebody else's."""
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        status = os.lstat(folder)
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode)):
-            raise PermissionError(
-                errno.EPERM, "the folder of the sockets belongs to somebody else", self.sockets
-            )
+            raise PermissionError(errno.EPERM, "the folder of the sockets belongs to somebody else", folder)
         if hasattr(os, "getuid") and stat.S_IMODE(status.st_mode) & 0o077:
-            os.chmod(self.sockets, 0o700)
+            os.chmod(folder, 0o700)
 
     @property
     def config_file(self) -> str:
@@ -128,11 +131,16 @@ class Home:
         """
         if len(os.fsencode(self.runtime)) + 24 <= SOCKET_PATH_MAX:
             return self.runtime
-        digest = hashlib.sha256(os.fsencode(self.runtime)).hexdigest()[:12]
         base = _temporary_of_the_user() or os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        short = os.path.join(base, os.path.basename(self.plain_runtime))
+        return short if len(os.fsencode(short)) + 24 <= SOCKET_PATH_MAX else self.plain_runtime
+
+    @property
+    def plain_runtime(self) -> str:
+        """A folder of this home whose path is short, and letters, digits, `/` and `-` alone."""
+        digest = hashlib.sha256(os.fsencode(self.runtime)).hexdigest()[:12]
         user = os.getuid() if hasattr(os, "getuid") else 0
-        short = os.path.join(base, f"muster-{user}-{digest}")
-        return short if len(os.fsencode(short)) + 24 <= SOCKET_PATH_MAX else f"/tmp/muster-{user}-{digest}"
+        return f"/tmp/muster-{user}-{digest}"
 
     @property
     def daemon_socket(self) -> str:

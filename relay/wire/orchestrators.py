@@ -7,6 +7,7 @@ from typing import Any
 
 from relay.wire.agents import ManagedAgent, Presence, Status
 from relay.wire.base import PROTOCOL, Wire
+from relay.wire.windows import DesktopInfo, TerminalInfo
 
 __all__ = [
     "AckClass",
@@ -84,7 +85,8 @@ class RosterEntry(Wire, frozen=True, kw_only=True):
 class Orchestrator(Wire, frozen=True, kw_only=True):
     """A host. `agentId` is its participant on the message bus; `managedAgents` those not yet ended.
 
-    `clockSkewMs` is the host's clock minus the relay's, measured at each heartbeat.
+    `clockSkewMs` is the host's clock minus the relay's, measured at each heartbeat. `terminals` and
+    `desktop` are what it had when it registered; asked directly, what it has now.
     """
 
     id: str
@@ -105,6 +107,8 @@ class Orchestrator(Wire, frozen=True, kw_only=True):
     arch: str = ""
     version: str = ""
     capabilities: list[ProviderInfo] = []
+    terminals: list[TerminalInfo] = []
+    desktop: DesktopInfo = DesktopInfo()
     labels: dict[str, str] = {}
     max_agents: int = 0
     load: Load = Load()
@@ -137,6 +141,8 @@ class Registration(Wire, frozen=True, kw_only=True):
     version: str = ""
     boot_id: str = ""
     capabilities: list[ProviderInfo] = []
+    terminals: list[TerminalInfo] = []
+    desktop: DesktopInfo = DesktopInfo()
     labels: dict[str, str] = {}
     base_dir: str | None = None
     env_keys: list[str] = []

@@ -30,6 +30,8 @@ __all__ = [
     "Attached",
     "Ended",
     "Notice",
+    "OpenRequest",
+    "OpenResult",
     "Receipt",
     "Refused",
     "Resize",
@@ -54,6 +56,25 @@ class ResizeRequest(Wire, frozen=True, kw_only=True):
 
     rows: int
     columns: int
+
+
+class OpenRequest(Wire, frozen=True, kw_only=True):
+    """Bring an agent's window to the front, or open one; with `new` another one in any case.
+
+    `terminal`, `tab` and `desktop` are as in a spawn.
+    """
+
+    terminal: str | None = None
+    tab: bool = False
+    new: bool = False
+    desktop: dict[str, str] = {}
+
+
+class OpenResult(Wire, frozen=True, kw_only=True):
+    """`action` is `opened` or `focused`; the agent's `window` is that one."""
+
+    agent: ManagedAgent
+    action: str
 
 
 class Receipt(enum.StrEnum):

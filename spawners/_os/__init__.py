@@ -4,8 +4,8 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
-`session_variables()` · `where_desktop` · `terminals`
+`hand_over(line, data, fds)` · `script_kind` · `resident_bytes(pid)` · `proportional_bytes(pid)` ·
+`keeper_modules` · `session_variables()` · `where_desktop` · `terminals`
 """
 
 from __future__ import annotations
@@ -41,11 +41,28 @@ else:
     from spawners._os.facts import keeper_modules, session_variables
 
 if sys.platform == "linux":
-    from spawners._os.linux import boot_id, fork_is_safe, has_mark, on_exit, process, processes, send_signal
+    from spawners._os.linux import (
+        boot_id,
+        fork_is_safe,
+        has_mark,
+        on_exit,
+        process,
+        processes,
+        script_kind,
+        send_signal,
+    )
     from spawners._os.own_tty import OwnTty
     from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 elif sys.platform == "darwin":
-    from spawners._os.darwin import boot_id, has_mark, on_exit, process, processes, send_signal
+    from spawners._os.darwin import (
+        boot_id,
+        has_mark,
+        on_exit,
+        process,
+        processes,
+        script_kind,
+        send_signal,
+    )
     from spawners._os.own_tty import OwnTty
     from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 else:
@@ -61,6 +78,7 @@ else:
         process,
         processes,
         raise_file_limit,
+        script_kind,
         send_signal,
         why_unsupported,
     )
@@ -92,6 +110,7 @@ __all__ = [
     "proportional_bytes",
     "raise_file_limit",
     "resident_bytes",
+    "script_kind",
     "send_signal",
     "session_variables",
     "start_scope",

@@ -26,6 +26,7 @@ __all__ = [
     "on_exit",
     "process",
     "processes",
+    "script_kind",
     "send_signal",
     "session_variables",
 ]
@@ -34,6 +35,8 @@ keeper_modules = ("libproc", "lineage")
 """What a keeper loads here beside what it loads everywhere."""
 _USER_TEMPORARY = 65537
 """`_CS_DARWIN_USER_TEMP_DIR` of <unistd.h>: what launchd sets TMPDIR to."""
+script_kind = "command"
+"""Which kind of script a window executes; see `terminals/script.py`."""
 
 
 def boot_id() -> str:

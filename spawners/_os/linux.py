@@ -14,10 +14,22 @@ from collections.abc import Callable
 
 from spawners._os.facts import Process
 
-__all__ = ["boot_id", "fork_is_safe", "has_mark", "on_exit", "process", "processes", "send_signal"]
+__all__ = [
+    "boot_id",
+    "fork_is_safe",
+    "has_mark",
+    "on_exit",
+    "process",
+    "processes",
+    "script_kind",
+    "send_signal",
+]
 
 fork_is_safe = True
 """Whether a process with one thread that has loaded nothing but C modules may fork and go on."""
+
+script_kind = "sh"
+"""Which kind of script a window executes; see `terminals/script.py`."""
 
 
 def boot_id() -> str:

@@ -23,12 +23,16 @@ __all__ = [
     "process",
     "processes",
     "raise_file_limit",
+    "script_kind",
     "send_signal",
     "why_unsupported",
 ]
 
 why_unsupported = "agents cannot be run on Windows yet: run the orchestrator on Linux or macOS (or in WSL)"
 """Why sessions cannot be run here."""
+
+script_kind = "py"
+"""Which kind of script a window executes; see `terminals/script.py`."""
 
 
 def _refuse() -> NoReturn:

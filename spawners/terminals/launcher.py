@@ -60,14 +60,16 @@ class Launcher:
         """
         name = os.path.basename(opener.argv[0])
         errors = _errors_file()
+        stdin = subprocess.PIPE if shelter or opener.stdin else subprocess.DEVNULL
+        own = None if opener.new_console else subprocess.DEVNULL  # a console's program reads and writes that
         try:
             process = subprocess.Popen(  # noqa: ASYNC220  (vfork: a millisecond)
                 [*(_GATE if shelter else ()), *opener.argv],
                 env=dict(env),
                 cwd=cwd if os.path.isdir(cwd) and os.access(cwd, os.X_OK) else os.path.abspath(os.sep),
-                stdin=subprocess.PIPE if shelter or opener.stdin else subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
+                stdin=None if opener.new_console else stdin,
+                stdout=own,
+                stderr=None if opener.new_console else errors,
                 start_new_session=True,
                 creationflags=_NEW_CONSOLE if opener.new_console else 0,
                 bufsize=0,

@@ -72,19 +72,24 @@ async def open_window(
         try:
             launcher = await _launched(terminal, attempt, wanted, env, shelter)
             report = await _reported(attempt, launcher, timeout_s)
-        except BaseException as error:
-            attempt.void(str(error) or "the opening was given up")
-            if launcher is not None:
-                launcher.end()
-            if not isinstance(error, LauncherFailed):
-                raise
+        except LauncherFailed as error:
+            _give_up(attempt, launcher, str(error))
             failed.append((terminal.name, terminal.explain(str(error))))
+        except BaseException:
+            _give_up(attempt, launcher, "the opening was given up")
+            raise
         else:
             launcher.opened()
             if launcher.pid is not None:
                 report = replace(report, handles={**report.handles, TERMINAL_PID: str(launcher.pid)})
             return Opened(terminal.name, report, launcher.pid, tuple(failed))
     raise NoWindow(failed)
+
+
+def _give_up(attempt: Attempt, launcher: Launcher | None, why: str) -> None:
+    attempt.void(why)
+    if launcher is not None:
+        launcher.end()
 
 
 async def focus_window(terminal: Terminal, handles: Mapping[str, str], env: Mapping[str, str]) -> None:

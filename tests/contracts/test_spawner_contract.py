@@ -319,7 +319,6 @@ async def test_output_is_complete(spawner: KeeperSpawner, scripted: Scripted, st
     assert await everything(await spawner.reattach(session.ref), follow=False) == output
 
 
-@pytest.mark.slow
 async def test_a_follower_gets_200_mb_whole_though_the_spool_keeps_less(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:

@@ -66,7 +66,6 @@ def test_a_grandchild_that_holds_the_output_does_not_hold_up_the_verdict(host: H
     assert host.output(agent.id).endswith(b"bye\n")
 
 
-@pytest.mark.slow
 def test_two_hundred_megabytes_go_through_run_whole_and_cost_the_daemon_little(
     host: Host, muster: Muster, tmp_path: Path
 ) -> None:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from running_fixtures import host, make_host, make_member, relay
 from systemd_user import user_manager
+from windows import desk, windowed
 
-__all__ = ["host", "make_host", "make_member", "relay", "user_manager"]
+__all__ = ["desk", "host", "make_host", "make_member", "relay", "user_manager", "windowed"]

@@ -40,7 +40,6 @@ def open_gates(gates: list[Path]) -> None:
             pass
 
 
-@pytest.mark.slow
 def test_fifty_agents_outlive_their_daemon(host: Host, tmp_path: Path) -> None:
     gates = [tmp_path / f"gate-{number}" for number in range(FINISHING + SPEWING)]
     for gate in gates:

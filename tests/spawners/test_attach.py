@@ -242,7 +242,6 @@ async def test_a_killed_keeper_is_told_and_never_waited_for(
 # ---- speed
 
 
-@pytest.mark.slow
 async def test_a_slow_viewer_skips_to_a_fresh_screen(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path
 ) -> None:
@@ -263,7 +262,6 @@ async def test_a_slow_viewer_skips_to_a_fresh_screen(
     assert_same(slow.screen, await true_screen(session))
 
 
-@pytest.mark.slow
 async def test_a_flood_arrives_and_how_fast(spawner: KeeperSpawner, scripted: Scripted, fifo: Path) -> None:
     total = 50_000_000
     session = await painted(spawner, scripted, f"await:{fifo}", f"flood:{total}", "print:after", "sleep")

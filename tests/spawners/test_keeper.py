@@ -424,7 +424,6 @@ async def spawn_inside(spawner: KeeperSpawner, cgroup: Path, launch: Launch) -> 
 
 
 @pytest.mark.needs("root", "cgroup", "linux")
-@pytest.mark.slow
 async def test_out_of_memory_is_told_from_a_plain_kill_by_the_kernels_own_word(
     spawner: KeeperSpawner, scripted: Scripted, cgroup: Path, keepers: Keepers
 ) -> None:

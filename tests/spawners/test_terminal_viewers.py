@@ -226,7 +226,6 @@ def resident_kib(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_viewer_that_dies_or_stops_costs_nobody_anything(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path, number: int

@@ -14,7 +14,7 @@ from relay.wire.home import Home
 from relay.wire.references import resolve
 from spawners.directory import AgentDirectory
 
-__all__ = ["find_by_files", "has_terminal_here"]
+__all__ = ["find_by_files", "has_terminal_here", "runs_here"]
 
 
 def find_by_files(home: Home, reference: str) -> ManagedAgent:
@@ -35,6 +35,12 @@ def has_terminal_here(home: Home, agent_id: str) -> bool:
     """Whether a keeper on this host holds a terminal for this agent now."""
     directory = AgentDirectory(os.path.join(home.agents, agent_id))
     return bool((directory.spec() or {}).get("size")) and directory.is_locked()
+
+
+def runs_here(home: Home, agent_id: str) -> bool:
+    """Whether the agent's program was executed, in a terminal that a keeper on this host still holds."""
+    child = AgentDirectory(os.path.join(home.agents, agent_id)).child()
+    return child is not None and child.program is not None and has_terminal_here(home, agent_id)
 
 
 def _as_seen(home: Home, name: str, known: ManagedAgent | None) -> ManagedAgent:

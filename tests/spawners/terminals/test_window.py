@@ -204,7 +204,9 @@ async def test_nothing_is_executed_before_the_launcher_is_where_it_belongs(
     async def look(pid: int) -> None:
         assert is_running(pid)
         assert os.getsid(pid) == pid
-        assert b"read" in Path(f"/proc/{pid}/cmdline").read_bytes()  # it waits, however long this takes
+        words = Path(f"/proc/{pid}/cmdline")
+        until(lambda: words.read_bytes() != b"", "the words to be laid out, a moment after the exec", 10)
+        assert b"read" in words.read_bytes()  # it waits, however long this takes
         raise RuntimeError("no shelter")
 
     with pytest.raises(RuntimeError, match="no shelter"):

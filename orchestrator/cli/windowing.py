@@ -1,0 +1,236 @@
+"""The life of a native window: it reports in, waits for its agent, shows it, says how it ended, and goes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+from orchestrator.cli.attaching import Look, Seen, see
+from orchestrator.cli.failures import CliError
+from orchestrator.cli.output import say
+from orchestrator.cli.target import connect, daemon_answers, daemon_client
+from orchestrator.cli.verdict import spoken, what_follows
+from orchestrator.cli.viewer.finding import find_by_files, runs_here
+from orchestrator.cli.words import plain
+from orchestrator.config import Config, ConfigError
+from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
+from orchestrator.windows.scripts import AGENT, HANDLES, TOKEN
+from relay.wire.agents import ManagedAgent, Status
+from relay.wire.client import Unreachable
+from relay.wire.endpoints import GET_AGENT, GET_SCREEN, REPORT_WINDOW, WINDOW_GONE
+from relay.wire.errors import ApiError, Code
+from relay.wire.home import Home
+from relay.wire.terminal import ScreenFormat, ScreenQuery
+from relay.wire.windows import Answer, WindowAnswer, WindowGone, WindowReport
+from spawners import _os
+
+__all__ = ["run"]
+
+ANSWER_S = 60.0
+"""More than twice what the daemon takes to say that it does not know yet."""
+AGAIN_S = 0.2
+DAEMON_AWAY_S = 60.0
+"""A daemon that is restarted is back in a second."""
+GONE_S = 3.0
+SIZE_S = 0.2
+"""Some terminals execute what runs in them before they have laid out the window."""
+TITLE_MAX = 80
+NO_DAEMON = (
+    "the daemon of this host has ended while this window waited, and has not come back; "
+    "`muster up` starts it, and `muster ps --all` says what has become of the agent"
+)
+
+
+def run(window_id: str) -> None:
+    """Live it to its end."""
+    token = os.environ.pop(TOKEN, "")
+    handles = {
+        name: os.environ[name] for name in os.environ.pop(HANDLES, "").split(",") if name in os.environ
+    }
+    window = _Window(window_id, token, os.environ.pop(AGENT, ""))
+    try:
+        window.live(handles)
+    except KeyboardInterrupt:
+        window.leave(CLOSED)
+
+
+class _Window:
+    def __init__(self, window_id: str, token: str, agent_id: str) -> None:
+        self._id = window_id
+        self._token = token
+        self._agent_id = agent_id
+        self._home = Home.from_environment()
+        self._hold = "error"
+
+    def live(self, handles: dict[str, str]) -> None:
+        answer = self._admitted(self._report(handles))
+        self._hold = answer.hold
+        if answer.answer is Answer.VOID:
+            say(answer.reason or "this window is not wanted any more")
+            self.leave(CLOSED)
+            return
+        if answer.answer is Answer.FAILED:
+            if self._hold != "never":
+                _wait_for_enter(answer.reason)
+            self.leave(ENDED)
+            return
+        self._show()
+
+    # -- reporting
+
+    def _report(self, handles: dict[str, str]) -> WindowReport:
+        rows, columns = _size()
+        process = _os.process(os.getpid())
+        return WindowReport(
+            token=self._token,
+            pid=os.getpid(),
+            started=process.started if process else 0,
+            tty=_tty(),
+            rows=rows,
+            columns=columns,
+            handles=handles,
+        )
+
+    def _admitted(self, report: WindowReport) -> WindowAnswer:
+        """Report until it is known what to do; what runs already needs no daemon to be shown."""
+        away_since: float | None = None
+        while True:
+            try:
+                with contextlib.closing(daemon_client(self._home)) as client:
+                    answer = client.call(REPORT_WINDOW, report, path={"id": self._id}, timeout_s=ANSWER_S)
+            except ApiError as error:
+                return WindowAnswer(answer=Answer.FAILED, reason=str(error))
+            except Unreachable:
+                if runs_here(self._home, self._agent_id):
+                    return WindowAnswer(answer=Answer.GO, agent_id=self._agent_id)
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > DAEMON_AWAY_S:
+                    return WindowAnswer(answer=Answer.FAILED, reason=NO_DAEMON)
+                time.sleep(AGAIN_S)
+                continue
+            if answer.answer is not Answer.WAIT:
+                return answer
+            away_since = None
+
+    def leave(self, why: str) -> None:
+        """Say why this window goes; to the next daemon if there is none now."""
+        try:
+            with contextlib.closing(daemon_client(self._home)) as client:
+                body = WindowGone(token=self._token, why=why)
+                client.call(WINDOW_GONE, body, path={"id": self._id}, timeout_s=GONE_S)
+        except Unreachable:
+            with contextlib.suppress(OSError):
+                Farewells(self._home).leave(self._id, why)
+        except ApiError:
+            return
+
+    # -- showing
+
+    def _show(self) -> None:
+        try:
+            look = self._look()
+            _name(look.agent)
+            if look.agent.cwd:
+                with contextlib.suppress(OSError):
+                    os.chdir(look.agent.cwd)
+            seen = Seen(True, look.agent) if look.agent.ended else see(look)
+        except (ApiError, CliError, ConfigError) as error:
+            forgotten = isinstance(error, ApiError) and error.code is Code.NOT_FOUND
+            if self._hold != "never" and not forgotten:
+                _wait_for_enter(str(error))
+            self.leave(ENDED)
+            return
+        if seen.signal or not _is_there():
+            _ignore_hangups()
+            self.leave(CLOSED)
+        elif not seen.ended:
+            self.leave(DETACHED)
+        else:
+            self._end(look, seen.agent)
+
+    def _look(self) -> Look:
+        """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown."""
+        keys = Config.load(self._home).terminal.detach_keys
+        try:
+            server = connect()
+            return Look(self._home, server.call(GET_AGENT, path={"id": self._agent_id}), server, keys)
+        except (ApiError, Unreachable):
+            return Look(self._home, find_by_files(self._home, self._agent_id), None, keys)
+
+    def _end(self, look: Look, agent: ManagedAgent | None) -> None:
+        if self._holds(agent):
+            self._paint_last(look)
+            _wait_for_enter("its end is not known here" if agent is None else _verdict(agent))
+        self.leave(ENDED)
+
+    def _holds(self, agent: ManagedAgent | None) -> bool:
+        """Whether somebody should read how it ended. After a stop nobody needs to, nor if another follows."""
+        if agent is not None and (agent.status is Status.CANCELLED or what_follows(agent)):
+            return False
+        failed = agent is None or agent.status is not Status.SUCCEEDED
+        return self._hold == "always" or (self._hold == "error" and failed)
+
+    def _paint_last(self, look: Look) -> None:
+        """Print what the agent has shown last: its own screen is gone with it."""
+        if look.server is None and not daemon_answers(self._home):
+            return
+        query = ScreenQuery(format=ScreenFormat.ANSI)
+        with contextlib.suppress(ApiError, Unreachable):
+            shown = (look.server or connect()).call(GET_SCREEN, path={"id": look.agent.id}, query=query)
+            sys.stdout.write(shown.content.rstrip() + "\x1b[0m\r\n")
+            sys.stdout.flush()
+
+
+def _verdict(agent: ManagedAgent) -> str:
+    said = spoken(agent)
+    code = agent.cause.exit_code if agent.cause else None
+    return said or ("ended" if code is None else f"exit {code}")
+
+
+def _wait_for_enter(words: str) -> None:
+    """Say it, and return once somebody has pressed Enter or the terminal is gone."""
+    sys.stdout.write(f"\r\n{plain(words)} - Enter closes\r\n")
+    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdin.buffer.readline()
+
+
+def _name(agent: ManagedAgent) -> None:
+    """Give the window its title."""
+    what = plain(agent.label or agent.title)[:TITLE_MAX]
+    sys.stdout.write(f"\x1b]2;{what} - {agent.id}\x07" if what else f"\x1b]2;{agent.id}\x07")
+    sys.stdout.flush()
+
+
+def _size() -> tuple[int, int]:
+    """Return rows and columns, 0 if the terminal does not tell."""
+    deadline = time.monotonic() + SIZE_S
+    while True:
+        try:
+            columns, rows = os.get_terminal_size(0)
+        except OSError:
+            return 0, 0
+        if (columns and rows) or time.monotonic() > deadline:
+            return rows, columns
+        time.sleep(0.01)
+
+
+def _tty() -> str:
+    name = getattr(os, "ttyname", None)
+    with contextlib.suppress(OSError):
+        return name(0) if name else ""
+    return ""
+
+
+def _is_there() -> bool:
+    """Whether the window still is: the terminal of one that was closed answers nothing any more."""
+    return os.isatty(0)
+
+
+def _ignore_hangups() -> None:
+    """Some terminals send several."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

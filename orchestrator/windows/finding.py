@@ -1,0 +1,121 @@
+"""What this host can open a window with, looked at anew each time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.sections import Terminal as Settings
+from relay.wire.errors import ApiError, Code
+from relay.wire.opening import DESKTOP_NAMES
+from relay.wire.windows import DesktopInfo, TerminalInfo
+from spawners.terminals.base import Desktop, Terminal
+from spawners.terminals.catalog import terminals
+from spawners.terminals.choose import Wishes, choose
+from spawners.terminals.custom import custom, is_template
+from spawners.terminals.desktop import find_desktop
+
+__all__ = ["Finder", "Found"]
+
+OWN = ("MUSTER_",)
+"""Beginnings of variables that a terminal's other windows must not be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`candidates` in the order to try, `env` what each is given; `problem` says why there are none."""
+
+    candidates: tuple[Terminal, ...]
+    env: Mapping[str, str]
+    problem: str = ""
+
+
+class Finder:
+    """`environment` is a fresh login's: its PATH is where terminals are looked for."""
+
+    def __init__(self, settings: Settings, environment: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+        self._settings = settings
+        self._environment = environment
+
+    async def find(self, wanted: str | None, caller: Mapping[str, str], *, alone: bool = False) -> Found:
+        """Return what to try for `wanted`, and nothing else if `alone`; `caller` are the variables of whoever
+        asks, on this host.
+
+        Raises `ApiError` `invalid` for a terminal that nobody knows.
+        """
+        desktop, path = await self._look(caller)
+        try:
+            wishes = Wishes(
+                explicit=_meant(wanted or "", "asked"),
+                configured=_meant(self._settings.app),
+                environ=_around(caller),
+            )
+            choice = choose(wishes, terminals(), desktop, path)
+        except ValueError as error:
+            raise ApiError(Code.INVALID, str(error)) from None
+        left_out = "; ".join(f"{name}: {why}" for name, why in choice.left_out)
+        problem = desktop.problem or left_out or "no terminal is installed"
+        found = choice.terminals
+        if alone and wishes.explicit:
+            found = tuple(terminal for terminal in found if _is_called(terminal, wishes.explicit))
+            problem = next((f"{wanted}: {why}" for name, why in choice.left_out if name == wanted), problem)
+        return Found(found, _given(desktop, path), problem)
+
+    async def installed(self) -> tuple[list[TerminalInfo], DesktopInfo]:
+        """Return every terminal that is here, and the desktop as it is now."""
+        desktop, path = await self._look({})
+        found = []
+        for terminal in self._all():
+            program = terminal.installed(path)
+            if program is not None:
+                found.append(
+                    TerminalInfo(
+                        name=terminal.name, path=program, tabs=terminal.tabs, focuses=_focuses(terminal)
+                    )
+                )
+        kind = desktop.kind.value if desktop.kind else ""
+        return found, DesktopInfo(kind=kind, source=desktop.source, problem=desktop.problem)
+
+    async def of_name(self, name: str) -> tuple[Terminal, Mapping[str, str]] | None:
+        """Return the terminal called `name`, and what to give it; None if nothing is called so."""
+        desktop, path = await self._look({})
+        terminal = next((terminal for terminal in self._all() if terminal.name == name), None)
+        return None if terminal is None else (terminal, _given(desktop, path))
+
+    def _all(self) -> tuple[Terminal, ...]:
+        with contextlib.suppress(ValueError):
+            own = _meant(self._settings.app)
+            if isinstance(own, Terminal):
+                return (own, *terminals())
+        return terminals()
+
+    async def _look(self, caller: Mapping[str, str]) -> tuple[Desktop, str]:
+        login = await self._environment()
+        return await find_desktop({**os.environ, **caller}), login.get("PATH", os.defpath)
+
+
+def _meant(text: str, label: str = "custom") -> str | Terminal:
+    """Return the name that was written, or the terminal that it makes if it is an argv."""
+    return custom(text, label) if is_template(text) else text
+
+
+def _is_called(terminal: Terminal, wish: str | Terminal) -> bool:
+    return terminal is wish or wish == terminal.name or wish in terminal.programs
+
+
+def _around(caller: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables of whoever asks; the daemon's own marks tell where it was started, and by whom."""
+    if not caller:
+        return os.environ
+    return {**{name: value for name, value in os.environ.items() if name not in DESKTOP_NAMES}, **caller}
+
+
+def _focuses(terminal: Terminal) -> bool:
+    return type(terminal).focus is not Terminal.focus
+
+
+def _given(desktop: Desktop, path: str) -> Mapping[str, str]:
+    kept = {name: value for name, value in desktop.env.items() if not name.startswith(OWN)}
+    return {**kept, "PATH": path}

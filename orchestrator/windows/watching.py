@@ -1,0 +1,113 @@
+"""Sees that windows are gone, whatever took them, and does to their agents what was asked for then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from orchestrator.agents.record import AgentRecord, StopIntent, WindowKey
+from orchestrator.agents.registry import Registry
+from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
+from relay.wire.agents import ManagedAgent
+from relay.wire.base import now_ms
+from relay.wire.errors import ApiError
+from relay.wire.windows import Window, WindowState
+from spawners import _os
+from spawners.errors import SessionEnded
+
+__all__ = ["Watching"]
+
+log = structlog.get_logger()
+
+LOOK_S = 1.0
+GRACE_S = 5.0
+WORDS = {
+    CLOSED: "it was closed",
+    DETACHED: "detached by its keys",
+    ENDED: "its agent had ended",
+}
+KILLED_WHILE_OPENING = "the daemon was ended while it opened"
+
+
+class Watching:
+    """`stop` ends an agent, as `Supervisor.stop`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        farewells: Farewells,
+        stop: Callable[[str, StopIntent], object],
+        boot_id: str,
+    ) -> None:
+        self._registry = registry
+        self._boot_id = boot_id
+        self._farewells = farewells
+        self._stop = stop
+        self._open: set[str] = set()
+
+    def recover(self) -> None:
+        """Take up the windows that an earlier daemon has left. One that had not reported may still do so."""
+        for record in self._registry:
+            window = record.agent.window
+            if window is None:
+                continue
+            if window.is_open:
+                self.watch(record.id)
+            elif window.state is WindowState.OPENING:
+                self._change(
+                    record, state=WindowState.FAILED, closed_at=now_ms(), reason=KILLED_WHILE_OPENING
+                )
+
+    def watch(self, agent_id: str) -> None:
+        self._open.add(agent_id)
+
+    async def run(self) -> None:
+        """Look, without end."""
+        while True:
+            for agent_id in list(self._open):
+                self._look(agent_id)
+            await asyncio.sleep(LOOK_S)
+
+    def _look(self, agent_id: str) -> None:
+        record = self._registry.get(agent_id)
+        window = record.agent.window if record else None
+        if record is None or window is None or not window.is_open:
+            self._open.discard(agent_id)
+        elif record.window is not None and not self._lives(window, record.window):
+            self.closed(agent_id, window.id, self._farewells.take(window.id) or "")
+
+    def closed(self, agent_id: str, window_id: str, why: str) -> None:
+        """Write down that a window is gone. `why` is its last word; empty: it had none."""
+        record = self._registry.get(agent_id)
+        window = record.agent.window if record else None
+        if record is None or window is None or window.id != window_id or not window.is_open:
+            return
+        self._farewells.take(window_id)
+        self._open.discard(agent_id)
+        reason = WORDS.get(why, "its process is gone")
+        log.info("window.closed", agent=agent_id, terminal=window.terminal, why=reason)
+        with contextlib.suppress(ApiError):  # a full disk: what follows counts more
+            self._change(record, state=WindowState.CLOSED, closed_at=now_ms(), reason=reason)
+        if window.on_close == "stop" and why not in (DETACHED, ENDED) and not record.agent.ended:
+            with contextlib.suppress(SessionEnded, ApiError):
+                self._stop(agent_id, StopIntent(by="window", at=now_ms(), grace_s=GRACE_S))
+
+    def _lives(self, window: Window, key: WindowKey) -> bool:
+        """Whether its process is there; of one that cannot be seen from here only itself can tell."""
+        if key.boot_id and key.boot_id != self._boot_id:
+            return False
+        if key.started is None or window.pid is None:
+            return True
+        process = _os.process(window.pid)
+        return process is not None and process.started == key.started and not process.zombie
+
+    def _change(self, record: AgentRecord, **fields: Any) -> None:
+        agent: ManagedAgent = record.agent
+        assert agent.window is not None
+        window: Window = msgspec.structs.replace(agent.window, **fields)
+        self._registry.change(record.id, "agent.changed", window=window)

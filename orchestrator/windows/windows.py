@@ -1,0 +1,123 @@
+"""All that a host does with native windows, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from orchestrator.agents.record import AgentRecord, StopIntent
+from orchestrator.agents.registry import Registry
+from orchestrator.sections import Terminal as Settings
+from orchestrator.windows.attempts import Attempts
+from orchestrator.windows.farewell import Farewells
+from orchestrator.windows.finding import Finder, Found
+from orchestrator.windows.opening import Manner, NoWindow, Opening
+from orchestrator.windows.reports import Reports
+from orchestrator.windows.scripts import Scripts
+from orchestrator.windows.watching import Watching
+from relay.wire.agents import SpawnRequest
+from relay.wire.errors import ApiError, Code
+from relay.wire.home import Home
+from relay.wire.terminal import OpenRequest
+from relay.wire.windows import Window
+from spawners import _os
+from spawners.launch import Size
+from spawners.scopes import Scopes
+from spawners.terminals.window import NotFocused, focus_window
+
+__all__ = ["Windows"]
+
+log = structlog.get_logger()
+
+
+class Windows:
+    """`environment` is a fresh login's; `stop` ends an agent whose window was closed, if that is wanted."""
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        registry: Registry,
+        settings: Settings,
+        environment: Callable[[], Awaitable[Mapping[str, str]]],
+        stop: Callable[[str, StopIntent], object],
+        scopes: Scopes | None = None,
+    ) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._scopes = scopes
+        self._scripts = Scripts(home)
+        boot_id = _os.boot_id()
+        attempts = Attempts()
+        self.finder = Finder(settings, environment)
+        self.watching = Watching(registry, Farewells(home), stop, boot_id)
+        self.reports = Reports(registry, attempts, self.watching, boot_id)
+        shelter = None if scopes is None else self._shelter
+        timeout_s = float(settings.window_timeout)
+        self._opening = Opening(registry, attempts, self._scripts, timeout_s=timeout_s, shelter=shelter)
+
+    def recover(self) -> None:
+        """Take up what an earlier daemon has left."""
+        self._scripts.sweep()
+        self.watching.recover()
+
+    async def found(self, request: SpawnRequest, *, remote: bool) -> Found:
+        """Return what a spawn's window may be opened with. Raises `ApiError`, before anything has begun, for
+        a terminal that nobody knows, and where there is none and nothing else will do."""
+        strict = self.fallback(request) == "error"
+        caller = {} if remote else request.desktop
+        found = await self.finder.find(request.terminal, caller, alone=strict)
+        if not found.candidates and strict:
+            raise ApiError(Code.CONFLICT, f"no window can be opened here: {found.problem}")
+        return found
+
+    def fallback(self, request: SpawnRequest) -> str:
+        return request.terminal_fallback or self._settings.fallback
+
+    def manner(self, request: SpawnRequest) -> Manner:
+        return Manner(
+            tab=request.tab,
+            hold=request.hold or self._settings.hold,
+            on_close=request.on_window_close or self._settings.on_window_close,
+        )
+
+    async def open(self, record: AgentRecord, found: Found, manner: Manner) -> Size:
+        """As `Opening.open`; without a candidate it fails with what the desktop's problem is."""
+        if not found.candidates:
+            return await self._opening.none(record, found.problem, manner)
+        return await self._opening.open(record, found, manner)
+
+    async def show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> str:
+        """Bring the agent's window to the front, or open one; return `focused` or `opened`.
+
+        Raises `ApiError` `conflict` if no window can be opened, `invalid` for an unknown terminal.
+        """
+        window = record.agent.window
+        fits = window is not None and window.is_open and request.terminal in (None, window.terminal)
+        if window is not None and fits and not request.new and await self._focus(window):
+            return "focused"
+        found = await self.finder.find(request.terminal, {} if remote else request.desktop)
+        manner = Manner(tab=request.tab, hold=self._settings.hold)
+        if window is not None:
+            manner = Manner(tab=request.tab, hold=window.hold, on_close=window.on_close)
+        try:
+            await self.open(record, found, manner)
+        except NoWindow as error:
+            raise ApiError(Code.CONFLICT, str(error)) from None
+        return "opened"
+
+    async def _focus(self, window: Window) -> bool:
+        terminal = await self.finder.of_name(window.terminal)
+        if terminal is None:
+            return False
+        try:
+            await focus_window(terminal[0], window.handles, terminal[1])
+        except NotFocused as error:
+            log.info("window.not_focused", terminal=window.terminal, why=str(error))
+            return False
+        return True
+
+    async def _shelter(self, pid: int) -> None:
+        if self._scopes is not None:
+            await self._scopes.put(pid, f"muster-window-{pid}.scope", "Muster: a terminal's window")

@@ -1,0 +1,119 @@
+"""The windows that `pty_terminal.py` opens, and fixtures of hosts that open them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from muster_processes import PYTHON, until
+from running import Host
+
+PROGRAM = str(Path(__file__).with_name("pty_terminal.py"))
+
+
+def terminal(*options: str) -> str:
+    """The setting `terminal.app`, or `--terminal`, that opens such windows."""
+    return " ".join([PYTHON, "-I", "-S", PROGRAM, *options, "{command}"])
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One window as its user sees it."""
+
+    place: str
+
+    @property
+    def facts(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads(Path(f"{self.place}.json").read_text())
+        return found
+
+    @property
+    def argv(self) -> list[str]:
+        return list(self.facts["argv"])  # type: ignore[call-overload]
+
+    @property
+    def child(self) -> int:
+        return int(str(self.facts["child"]))
+
+    @property
+    def pid(self) -> int:
+        return int(os.path.basename(self.place))
+
+    @property
+    def raw(self) -> bytes:
+        with contextlib.suppress(FileNotFoundError):
+            return Path(f"{self.place}.shown").read_bytes()
+        return b""
+
+    @property
+    def text(self) -> str:
+        """What came out, without escape codes."""
+        return re.sub(
+            r"\x1b\[[0-9;:?<>=]*[A-Za-z@`]|\x1b[\x20-\x2f]*[0-~]", "", self.raw.decode("utf-8", "replace")
+        )
+
+    def shows(self, words: str) -> None:
+        until(lambda: words in self.text, f"{words!r} in {self.text!r}")
+
+    def type(self, keys: bytes) -> None:
+        with open(f"{self.place}.keys", "wb") as file:
+            file.write(keys)
+
+    def close(self) -> None:
+        """As the window manager does."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.facts.get("closed"))
+
+    def gone(self) -> None:
+        until(lambda: self.closed, f"the window to close; it shows {self.text!r}")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A folder of such windows."""
+
+    folder: Path
+
+    def panes(self) -> list[Pane]:
+        """Every window there was, oldest first."""
+        found = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_ctime_ns)
+        return [Pane(str(path)[: -len(".json")]) for path in found]
+
+    def pane(self, number: int = 0) -> Pane:
+        """The window that was opened as the `number`-th."""
+        until(lambda: len(self.started()) > number, f"window {number}")
+        return self.started()[number]
+
+    def started(self) -> list[Pane]:
+        """Those in which something was executed."""
+        return sorted((pane for pane in self.panes() if "child" in pane.facts), key=lambda pane: pane.child)
+
+    def close_all(self) -> None:
+        for pane in self.panes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pane.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    found = Desk(folder)
+    yield found
+    found.close_all()
+
+
+@pytest.fixture
+def windowed(desk: Desk, make_host: Callable[..., Host]) -> Host:
+    """A host whose windows open in `pty_terminal.py`, not started yet."""
+    return make_host("host", MUSTER_TERMINAL_APP=terminal(), PTY_TERMINAL=str(desk.folder))

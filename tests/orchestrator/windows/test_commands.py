@@ -1,0 +1,148 @@
+"""`muster` and windows: spawn, run, open, ps, show, doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from muster_command import Muster
+from muster_processes import agent_argv, until
+from running import Host
+from windows import Desk, terminal
+
+from relay.wire.agents import Status
+from relay.wire.windows import WindowState
+
+
+@pytest.fixture
+def muster(windowed: Host) -> Iterator[Muster]:
+    """The command, at a host that is running."""
+    windowed.start()
+    command = Muster(windowed.home, dict(windowed.variables))
+    yield command
+    command.end()
+
+
+def spawned(muster: Muster, *options: str) -> str:
+    argv = agent_argv("print:hello", "sleep")
+    said = muster("spawn", "--mode", "terminal", *options, "--", *argv)
+    assert said.code == 0, said.err
+    return said.text.strip()
+
+
+def test_ps_and_show_tell_the_agent_from_its_window(muster: Muster, windowed: Host, desk: Desk) -> None:
+    agent_id = spawned(muster, "--label", "shown", "--on-window-close", "stop")
+    pane = desk.pane()
+    pane.shows("hello")
+    agent = windowed.get(agent_id)
+    (listed,) = muster("ps", "--json").json
+    assert listed["pid"] == agent.pid != pane.child
+    assert listed["window"]["pid"] == pane.child
+    shown = " ".join(muster("show", "shown").text.split())
+    assert f"pid {pane.child}" in shown
+    assert "closing it stops the agent" in shown
+    assert pane.raw.startswith(b"\x1b]2;shown - " + agent_id.encode())
+
+
+def test_run_waits_and_exits_with_the_agents_own_code(muster: Muster, desk: Desk) -> None:
+    argv = agent_argv("print:hello", "read:2", "exit:7")
+    running = muster.start("run", "--mode", "terminal", "--hold", "never", "--", *argv)
+    desk.pane().shows("hello")
+    desk.pane().type(b"x\n")
+    assert running.wait(60) == 7
+    desk.pane().gone()
+    assert running.stdout is not None
+    assert running.stdout.read() == b""
+
+
+def test_open_shows_any_agent_with_a_terminal(muster: Muster, windowed: Host, desk: Desk) -> None:
+    said = muster("spawn", "--mode", "embedded", "--label", "e", "--", *agent_argv("print:hello", "sleep"))
+    opened = muster("open", "e")
+    assert opened.code == 0, opened.err
+    assert opened.text.startswith(f"{said.text.strip()} opened in custom-")
+    desk.pane().shows("hello")
+    again = muster("open", "e", "--new", "--json").json
+    assert again["action"] == "opened"
+    assert again["agent"]["window"]["state"] == "open"
+    desk.pane(1).shows("hello")
+    unknown = muster("open", "e", "--terminal", "no-such-terminal")
+    assert unknown.code == 2
+    assert "no terminal is called 'no-such-terminal'" in unknown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--terminal", "kitty"), "--terminal: only --mode terminal opens a window"),
+        (("--mode", "embedded", "--tab", "--hold", "never"), "--tab and --hold: only --mode terminal"),
+        (("--mode", "terminal", "--hold", "sometimes"), "hold must be one of"),
+        (("--mode", "terminal", "--on-window-close", "kill"), "onWindowClose must be one of"),
+        (("--mode", "terminal", "--terminal-fallback", "tmux"), "terminalFallback must be one of"),
+        (("--mode", "terminal", "--size", "80x24"), "a window has its own"),
+        (("--mode", "terminal", "--stdin", "-"), "reads its terminal"),
+        (("--mode", "terminal", "--attach"), "--attach goes with --mode embedded"),
+    ],
+)
+def test_wishes_that_cannot_be_met_are_refused(muster: Muster, options: tuple[str, ...], said: str) -> None:
+    refused = muster("spawn", *options, "--", "true")
+    assert refused.code == 2
+    assert said in " ".join(refused.err.replace("│", " ").split())
+
+
+def test_without_a_window_spawn_and_run_say_so(make_host: Callable[..., Host], desk: Desk) -> None:
+    variables = {"MUSTER_TERMINAL_APP": terminal("--exit", "3"), "PTY_TERMINAL": str(desk.folder)}
+    host = make_host("host", **variables, PATH="/usr/sbin:/sbin")
+    host.start()
+    muster = Muster(host.home, variables)
+    said = muster("spawn", "--mode", "terminal", "--", *agent_argv("sleep"))
+    assert said.code == 0
+    assert "no window could be opened" in said.err
+    assert f"`muster attach {said.text.strip()}`" in said.err
+    assert "no window could be opened" in muster("show", said.text.strip()).text
+
+    ran = muster("run", "--mode", "terminal", "--", *agent_argv("print:hello", "exit:5"))
+    assert (ran.code, ran.text) == (5, "hello\n")
+
+    strict = ("--terminal-fallback", "error")
+    refused = muster("spawn", "--mode", "terminal", *strict, "--", *agent_argv("sleep"))
+    assert refused.code == 1
+    assert "no window could be opened" in refused.err
+
+
+def test_doctor_tries_each_terminal_and_leaves_nothing(muster: Muster, windowed: Host, desk: Desk) -> None:
+    (trial,) = [
+        trial for trial in muster("doctor", "--terminals", "--json").json if "custom-" in trial["name"]
+    ]
+    assert trial["problem"] == ""
+    assert trial["openedMs"] > 0
+    assert trial["path"].startswith("/")
+    assert not windowed.agents()
+    until(lambda: all(pane.closed for pane in desk.started()), "the windows to close")
+
+
+def test_doctor_says_what_is_wrong_with_a_terminal(make_host: Callable[..., Host], desk: Desk) -> None:
+    variables = {"MUSTER_TERMINAL_APP": terminal("--exit", "3"), "PTY_TERMINAL": str(desk.folder)}
+    host = make_host("host", **variables, PATH="/usr/sbin:/sbin")
+    host.start()
+    said = Muster(host.home, variables)("doctor", "--terminals")
+    assert said.code == 1
+    assert "PROBLEM" in said.text
+    (trial,) = Muster(host.home, variables)("doctor", "--terminals", "--json").json
+    assert "cannot open display" in trial["problem"]
+    assert trial.get("openedMs") is None
+
+
+def test_the_window_of_an_agent_is_over_when_it_is_stopped(
+    muster: Muster, windowed: Host, desk: Desk
+) -> None:
+    agent_id = spawned(muster)
+    desk.pane().shows("hello")
+    assert muster("stop", agent_id).code == 0
+    desk.pane().gone()
+    assert windowed.get(agent_id).status is Status.CANCELLED
+
+    def closed() -> bool:
+        window = windowed.get(agent_id).window
+        return window is not None and window.state is WindowState.CLOSED
+
+    until(closed, "the window to be seen closed")

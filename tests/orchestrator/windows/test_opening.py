@@ -1,0 +1,171 @@
+"""Terminals that do not open, open late or refuse: another one is tried, and a late window closes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from muster_processes import agent_argv, is_running, until
+from running import Host, RelayServer
+from windows import Desk, terminal
+
+from relay.wire import endpoints
+from relay.wire.agents import CauseKind, ManagedAgent, Mode, Status
+from relay.wire.errors import ApiError, Code
+from relay.wire.steering import StopRequest
+from relay.wire.terminal import OpenRequest
+from relay.wire.windows import Answer, Window, WindowGone, WindowReport, WindowState
+
+QUICK = {"MUSTER_TERMINAL_WINDOW_TIMEOUT": "1"}
+
+
+def window_of(agent: ManagedAgent) -> Window:
+    assert agent.window is not None
+    return agent.window
+
+
+@pytest.fixture
+def hasty(make_host: Callable[..., Host], desk: Desk) -> Host:
+    """A host that waits a second for a window, then takes the terminal that works."""
+    host = make_host("host", MUSTER_TERMINAL_APP=terminal(), PTY_TERMINAL=str(desk.folder), **QUICK)
+    host.start()
+    return host
+
+
+def test_the_next_terminal_is_taken_where_none_reports_and_a_late_window_closes(
+    hasty: Host, desk: Desk, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    late = terminal("--gate", str(gate))
+    agent = hasty.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, terminal=late)
+    assert agent.status is Status.RUNNING
+    first = desk.pane()
+    first.shows("hello")
+    waiting = next(pane for pane in desk.panes() if pane.pid != first.pid)
+    script = waiting.argv[-1]
+    with gate.open("wb"):
+        pass
+    if is_running(waiting.pid):  # it is ended with the try, where its program is the terminal itself
+        until(lambda: not is_running(waiting.pid), "the late window to close")
+    assert not os.path.exists(script)
+    window = window_of(hasty.get(agent.id))
+    assert (window.state, window.pid) == (WindowState.OPEN, first.child)
+
+
+def test_a_window_that_was_given_up_is_told_to_close(hasty: Host, desk: Desk) -> None:
+    agent = hasty.spawn(*agent_argv("sleep"), mode=Mode.TERMINAL)
+    report = WindowReport(token="not the right one", pid=os.getpid(), started=1)
+    with hasty.client() as client:
+        for window_id in (window_of(agent).id, "w-000000000000"):
+            path = {"id": window_id}
+            answer = client.call(endpoints.REPORT_WINDOW, report, path=path)
+            assert answer.answer is Answer.VOID
+            client.call(endpoints.WINDOW_GONE, WindowGone(token="wrong", why="closed"), path=path)
+    assert window_of(hasty.get(agent.id)).state is WindowState.OPEN
+
+
+def test_a_launcher_that_fails_is_quoted_and_the_next_one_taken(hasty: Host, desk: Desk) -> None:
+    agent = hasty.spawn(*agent_argv("sleep"), mode=Mode.TERMINAL, terminal=terminal("--exit", "3"))
+    assert window_of(agent).state is WindowState.OPEN
+    assert len(desk.panes()) == 1
+
+
+@pytest.fixture
+def blind(make_host: Callable[..., Host], desk: Desk) -> Host:
+    """A host where no terminal ever opens."""
+    app = terminal("--exit", "3")
+    host = make_host("host", MUSTER_TERMINAL_APP=app, PTY_TERMINAL=str(desk.folder), PATH=bare_path())
+    host.start()
+    return host
+
+
+def bare_path() -> str:
+    """A PATH with nothing on it that could open a window."""
+    return "/usr/sbin:/sbin"
+
+
+def test_without_a_window_it_runs_embedded_and_says_so(blind: Host) -> None:
+    agent = blind.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL)
+    assert (agent.status, agent.mode) == (Status.RUNNING, Mode.TERMINAL)
+    window = window_of(agent)
+    assert window.state is WindowState.FAILED
+    assert window.reason is not None
+    assert "no window could be opened: " in window.reason
+    assert "cannot open display" in window.reason
+    until(lambda: b"hello" in blind.output(agent.id), "its output")
+
+
+def test_without_a_window_it_does_not_run_where_that_is_an_error(blind: Host, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    agent = blind.spawn("touch", str(mark), mode=Mode.TERMINAL, terminal_fallback="error")
+    assert agent.status is Status.FAILED
+    assert agent.cause is not None
+    assert agent.cause.kind is CauseKind.UNKNOWN
+    assert "no window could be opened" in agent.cause.message
+    assert not mark.exists()
+
+
+class Calling:
+    """Somebody who asks for an agent, and waits for its window."""
+
+    def __init__(self, host: Host, agent_id: str, mark: Path) -> None:
+        fields = {"mode": Mode.TERMINAL, "agent_id": agent_id}
+        self._thread = threading.Thread(target=host.spawn, args=("touch", str(mark)), kwargs=fields)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(60)
+
+
+def test_a_stop_ends_the_waiting_for_a_window(
+    make_host: Callable[..., Host], desk: Desk, tmp_path: Path
+) -> None:
+    host = make_host("host", MUSTER_TERMINAL_APP=terminal("--never"), PTY_TERMINAL=str(desk.folder))
+    host.start()
+    mark, agent_id = tmp_path / "ran", "ag-0123456789ab"
+    with Calling(host, agent_id, mark):
+        until(lambda: len(desk.panes()) == 1, "the terminal")
+        with host.client() as client:
+            client.call(endpoints.STOP_AGENT, StopRequest(), path={"id": agent_id})
+        ended = host.ended(agent_id, timeout_s=10)
+    assert ended.status is Status.CANCELLED
+    assert ended.cause is not None
+    assert (ended.cause.kind, ended.cause.by) == (CauseKind.STOPPED, "local")
+    assert not mark.exists()
+
+
+def test_through_the_relay_an_agent_is_spawned_in_a_window_and_opened_again(
+    relay: RelayServer, make_member: Callable[..., Host], desk: Desk
+) -> None:
+    host = make_member("b", MUSTER_TERMINAL_APP=terminal(), PTY_TERMINAL=str(desk.folder))
+    argv = agent_argv("print:hello", "sleep")
+    queued = relay.spawn(*argv, mode=Mode.TERMINAL, orchestrator_id="b", hold="never")
+    agent = relay.get(queued.id, "running")
+    pane = desk.pane()
+    pane.shows("hello")
+    window = window_of(agent)
+    assert (window.state, window.pid, window.hold) == (WindowState.OPEN, pane.child, "never")
+    shown = relay.host("b")
+    assert "custom-" in shown.terminals[0].name
+
+    pane.close()
+    until(lambda: window_of(relay.get(agent.id)).state is WindowState.CLOSED, "the relay to hear of it")
+    with relay.client() as client:
+        result = client.call(endpoints.OPEN_AGENT, OpenRequest(), path={"id": agent.id})
+    assert result.action == "opened"
+    desk.pane(1).shows("hello")
+    assert window_of(relay.get(agent.id)).pid == desk.pane(1).child
+    assert relay.stop(agent.id).status is Status.CANCELLED
+    desk.pane(1).gone()
+
+    with pytest.raises(ApiError) as refused, relay.client() as client:
+        path = {"id": window.id}
+        client.call(endpoints.REPORT_WINDOW, WindowReport(token="x", pid=1, started=1), path=path)
+    assert refused.value.code is Code.MISDIRECTED
+    host.end()
