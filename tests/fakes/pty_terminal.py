@@ -4,8 +4,9 @@
 
 In the folder that PTY_TERMINAL names it leaves, under its pid, `PID.json` (its argv, the child, the child's
 terminal), `PID.shown` (every byte that came out) and the fifo `PID.keys` (what is written there is typed).
-SIGTERM closes the window. `--exit` fails at once with words on stderr, `--never` runs nothing and stays, and
-`--gate` waits until somebody has opened the fifo before it runs the command.
+SIGTERM closes the window. `--exit` fails at once with words on stderr, `--never` runs nothing and stays.
+`--gate` goes on by itself, as a terminal does that hands its windows to a server, and runs the command when
+somebody has opened the fifo.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ def main(words: list[str]) -> int:
         _note(place, {"argv": words})
         signal.pause()
     if words[0] == "--gate":
+        if os.fork():
+            return 0
+        os.setsid()
+        place = f"{folder}/{os.getpid()}"
         _note(place, {"argv": words})
         with open(words[1], "rb"):
             words = words[2:]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -117,3 +118,17 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def windowed(desk: Desk, make_host: Callable[..., Host]) -> Host:
     """A host whose windows open in `pty_terminal.py`, not started yet."""
     return make_host("host", MUSTER_TERMINAL_APP=terminal(), PTY_TERMINAL=str(desk.folder))
+
+
+@pytest.fixture
+def blind(desk: Desk, make_host: Callable[..., Host], tmp_path: Path) -> Host:
+    """A running host where no terminal opens: the one that is set fails, and its login finds no other."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("env", "sh", "touch"):
+        os.symlink(shutil.which(name) or name, folder / name)
+    (tmp_path / ".profile").write_text(f"PATH={folder}\n")
+    variables = {"MUSTER_TERMINAL_APP": terminal("--exit", "3"), "PTY_TERMINAL": str(desk.folder)}
+    host = make_host("host", HOME=str(tmp_path), **variables)
+    host.start()
+    return host

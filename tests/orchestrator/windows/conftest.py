@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from running_fixtures import make_host, make_member, relay
-from windows import desk, windowed
+from windows import blind, desk, windowed
 
-__all__ = ["desk", "make_host", "make_member", "relay", "windowed"]
+__all__ = ["blind", "desk", "make_host", "make_member", "relay", "windowed"]

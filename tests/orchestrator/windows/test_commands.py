@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from muster_command import Muster
 from muster_processes import agent_argv, until
 from running import Host
-from windows import Desk, terminal
+from windows import Desk
 
 from relay.wire.agents import Status
 from relay.wire.windows import WindowState
@@ -89,11 +89,8 @@ def test_wishes_that_cannot_be_met_are_refused(muster: Muster, options: tuple[st
     assert said in " ".join(refused.err.replace("│", " ").split())
 
 
-def test_without_a_window_spawn_and_run_say_so(make_host: Callable[..., Host], desk: Desk) -> None:
-    variables = {"MUSTER_TERMINAL_APP": terminal("--exit", "3"), "PTY_TERMINAL": str(desk.folder)}
-    host = make_host("host", **variables, PATH="/usr/sbin:/sbin")
-    host.start()
-    muster = Muster(host.home, variables)
+def test_without_a_window_spawn_and_run_say_so(blind: Host) -> None:
+    muster = Muster(blind.home, dict(blind.variables))
     said = muster("spawn", "--mode", "terminal", "--", *agent_argv("sleep"))
     assert said.code == 0
     assert "no window could be opened" in said.err
@@ -120,14 +117,12 @@ def test_doctor_tries_each_terminal_and_leaves_nothing(muster: Muster, windowed:
     until(lambda: all(pane.closed for pane in desk.started()), "the windows to close")
 
 
-def test_doctor_says_what_is_wrong_with_a_terminal(make_host: Callable[..., Host], desk: Desk) -> None:
-    variables = {"MUSTER_TERMINAL_APP": terminal("--exit", "3"), "PTY_TERMINAL": str(desk.folder)}
-    host = make_host("host", **variables, PATH="/usr/sbin:/sbin")
-    host.start()
-    said = Muster(host.home, variables)("doctor", "--terminals")
+def test_doctor_says_what_is_wrong_with_a_terminal(blind: Host) -> None:
+    muster = Muster(blind.home, dict(blind.variables))
+    said = muster("doctor", "--terminals")
     assert said.code == 1
     assert "PROBLEM" in said.text
-    (trial,) = Muster(host.home, variables)("doctor", "--terminals", "--json").json
+    (trial,) = muster("doctor", "--terminals", "--json").json
     assert "cannot open display" in trial["problem"]
     assert trial.get("openedMs") is None
 

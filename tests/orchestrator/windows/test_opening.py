@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from muster_processes import agent_argv, is_running, until
+from muster_processes import agent_argv, until
 from running import Host, RelayServer
 from windows import Desk, terminal
 
@@ -19,7 +21,21 @@ from relay.wire.steering import StopRequest
 from relay.wire.terminal import OpenRequest
 from relay.wire.windows import Answer, Window, WindowGone, WindowReport, WindowState
 
-QUICK = {"MUSTER_TERMINAL_WINDOW_TIMEOUT": "1"}
+AGENT = "ag-0123456789ab"
+QUICK = {"MUSTER_TERMINAL_WINDOW_TIMEOUT": "3"}
+
+
+class Calling:
+    """Somebody who asks for an agent, and waits for its window."""
+
+    def __init__(self, host: Host, *argv: str, **fields: object) -> None:
+        self._thread = threading.Thread(target=host.spawn, args=argv, kwargs=fields)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(60)
 
 
 def window_of(agent: ManagedAgent) -> Window:
@@ -29,7 +45,7 @@ def window_of(agent: ManagedAgent) -> Window:
 
 @pytest.fixture
 def hasty(make_host: Callable[..., Host], desk: Desk) -> Host:
-    """A host that waits a second for a window, then takes the terminal that works."""
+    """A host that waits three seconds for a window, then takes the terminal that works."""
     host = make_host("host", MUSTER_TERMINAL_APP=terminal(), PTY_TERMINAL=str(desk.folder), **QUICK)
     host.start()
     return host
@@ -49,43 +65,76 @@ def test_the_next_terminal_is_taken_where_none_reports_and_a_late_window_closes(
     script = waiting.argv[-1]
     with gate.open("wb"):
         pass
-    if is_running(waiting.pid):  # it is ended with the try, where its program is the terminal itself
-        until(lambda: not is_running(waiting.pid), "the late window to close")
+    waiting.gone()
     assert not os.path.exists(script)
     window = window_of(hasty.get(agent.id))
     assert (window.state, window.pid) == (WindowState.OPEN, first.child)
 
 
 def test_a_window_that_was_given_up_is_told_to_close(hasty: Host, desk: Desk) -> None:
-    agent = hasty.spawn(*agent_argv("sleep"), mode=Mode.TERMINAL)
-    report = WindowReport(token="not the right one", pid=os.getpid(), started=1)
+    """One that had begun to execute its script, and reports when another window is there."""
+    never = {"mode": Mode.TERMINAL, "agent_id": AGENT, "terminal": terminal("--never")}
+    with Calling(hasty, *agent_argv("sleep"), **never):
+        until(lambda: len(desk.panes()) == 1, "the terminal")
+        script = Path(desk.panes()[0].argv[-1])
+        token = re.search(r"MUSTER_WINDOW_TOKEN='?([\w-]+)", script.read_text())
+    assert token is not None
+    assert stat.S_IMODE(script.parent.stat().st_mode) == 0o700
+    assert not script.exists()
+    window = window_of(hasty.get(AGENT))
+    assert window.state is WindowState.OPEN
+    report = WindowReport(token=token.group(1), pid=os.getpid(), started=1)
     with hasty.client() as client:
-        for window_id in (window_of(agent).id, "w-000000000000"):
+        for window_id in (script.name, window.id, "w-000000000000"):
             path = {"id": window_id}
-            answer = client.call(endpoints.REPORT_WINDOW, report, path=path)
-            assert answer.answer is Answer.VOID
-            client.call(endpoints.WINDOW_GONE, WindowGone(token="wrong", why="closed"), path=path)
-    assert window_of(hasty.get(agent.id)).state is WindowState.OPEN
+            assert client.call(endpoints.REPORT_WINDOW, report, path=path).answer is Answer.VOID
+            gone = WindowGone(token=report.token, why="closed")
+            client.call(endpoints.WINDOW_GONE, gone, path=path)
+    assert window_of(hasty.get(AGENT)) == window
 
 
-def test_a_launcher_that_fails_is_quoted_and_the_next_one_taken(hasty: Host, desk: Desk) -> None:
-    agent = hasty.spawn(*agent_argv("sleep"), mode=Mode.TERMINAL, terminal=terminal("--exit", "3"))
-    assert window_of(agent).state is WindowState.OPEN
+def test_a_token_is_good_for_one_process(windowed: Host, desk: Desk, tmp_path: Path) -> None:
+    windowed.start()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    gated = {"mode": Mode.TERMINAL, "agent_id": AGENT, "terminal": terminal("--gate", str(gate))}
+    with Calling(windowed, *agent_argv("sleep"), **gated):
+        until(lambda: len(desk.panes()) == 1, "the terminal")
+        script = Path(desk.panes()[0].argv[-1])
+        assert stat.S_IMODE(script.stat().st_mode) == 0o700
+        token = re.search(r"MUSTER_WINDOW_TOKEN='?([\w-]+)", script.read_text())
+        with gate.open("wb"):
+            pass
+    assert token is not None
+    window = window_of(windowed.get(AGENT))
+    assert (window.id, window.state) == (script.name, WindowState.OPEN)
+    report = WindowReport(token=token.group(1), pid=os.getpid(), started=1)
+    with windowed.client() as client:
+        answer = client.call(endpoints.REPORT_WINDOW, report, path={"id": window.id})
+    assert answer.answer is Answer.VOID
+    assert window_of(windowed.get(AGENT)) == window
+
+
+def test_a_launcher_that_fails_is_quoted_and_the_next_one_taken(windowed: Host, desk: Desk) -> None:
+    windowed.start()
+    failing = terminal("--exit", "3")
+    agent = windowed.spawn(*agent_argv("sleep"), mode=Mode.TERMINAL, terminal=failing)
+    window = window_of(agent)
+    assert window.state is WindowState.OPEN
+    assert window.reason is not None
+    assert window.reason.startswith("opened after others failed: asked-")
+    assert "cannot open display" in window.reason
     assert len(desk.panes()) == 1
 
 
-@pytest.fixture
-def blind(make_host: Callable[..., Host], desk: Desk) -> Host:
-    """A host where no terminal ever opens."""
-    app = terminal("--exit", "3")
-    host = make_host("host", MUSTER_TERMINAL_APP=app, PTY_TERMINAL=str(desk.folder), PATH=bare_path())
-    host.start()
-    return host
-
-
-def bare_path() -> str:
-    """A PATH with nothing on it that could open a window."""
-    return "/usr/sbin:/sbin"
+def test_with_error_as_the_fallback_no_other_terminal_is_tried(windowed: Host, desk: Desk) -> None:
+    windowed.start()
+    fields = {"terminal": terminal("--exit", "3"), "terminal_fallback": "error"}
+    agent = windowed.spawn(*agent_argv("sleep"), mode=Mode.TERMINAL, **fields)
+    assert agent.status is Status.FAILED
+    assert agent.cause is not None
+    assert "cannot open display" in agent.cause.message
+    assert not desk.panes()
 
 
 def test_without_a_window_it_runs_embedded_and_says_so(blind: Host) -> None:
@@ -109,31 +158,17 @@ def test_without_a_window_it_does_not_run_where_that_is_an_error(blind: Host, tm
     assert not mark.exists()
 
 
-class Calling:
-    """Somebody who asks for an agent, and waits for its window."""
-
-    def __init__(self, host: Host, agent_id: str, mark: Path) -> None:
-        fields = {"mode": Mode.TERMINAL, "agent_id": agent_id}
-        self._thread = threading.Thread(target=host.spawn, args=("touch", str(mark)), kwargs=fields)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join(60)
-
-
 def test_a_stop_ends_the_waiting_for_a_window(
     make_host: Callable[..., Host], desk: Desk, tmp_path: Path
 ) -> None:
     host = make_host("host", MUSTER_TERMINAL_APP=terminal("--never"), PTY_TERMINAL=str(desk.folder))
     host.start()
-    mark, agent_id = tmp_path / "ran", "ag-0123456789ab"
-    with Calling(host, agent_id, mark):
+    mark = tmp_path / "ran"
+    with Calling(host, "touch", str(mark), mode=Mode.TERMINAL, agent_id=AGENT):
         until(lambda: len(desk.panes()) == 1, "the terminal")
         with host.client() as client:
-            client.call(endpoints.STOP_AGENT, StopRequest(), path={"id": agent_id})
-        ended = host.ended(agent_id, timeout_s=10)
+            client.call(endpoints.STOP_AGENT, StopRequest(), path={"id": AGENT})
+        ended = host.ended(AGENT, timeout_s=10)
     assert ended.status is Status.CANCELLED
     assert ended.cause is not None
     assert (ended.cause.kind, ended.cause.by) == (CauseKind.STOPPED, "local")
