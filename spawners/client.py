@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import os
 import re
-import shutil
 
 from spawners import _os, failpoint, recovery
 from spawners.births import Keepers
@@ -75,7 +74,7 @@ class KeeperSpawner:
         try:
             return await self._prepare_and_start(ref, launch)
         except SpawnFailed:
-            await asyncio.to_thread(shutil.rmtree, ref.directory, ignore_errors=True)
+            await asyncio.to_thread(_os.remove_tree, ref.directory)
             raise
 
     async def reattach(self, ref: SessionRef) -> KeeperSession:
@@ -103,7 +102,7 @@ class KeeperSpawner:
         if spec is not None:
             with contextlib.suppress(OSError):
                 os.unlink(spec["socket"])
-        await asyncio.to_thread(shutil.rmtree, ref.directory, ignore_errors=True)
+        await asyncio.to_thread(_os.remove_tree, ref.directory)
 
     # -- beyond the port: what a recovering daemon needs
 

@@ -37,7 +37,7 @@ class Wine:
     folder: str
     prefix: str
 
-    def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006
+    def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
         """Quiet, without what this Linux would tell a program of itself; the tree can be imported."""
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
         ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(str(ROOT))}
@@ -48,9 +48,12 @@ class Wine:
         *words: str,
         env: Mapping[str, str] = {},
         stdin: bytes = b"",
-        timeout_s: float = 120.0,  # noqa: B006
+        timeout_s: float = 120.0,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run `python.exe words` to its end, on pipes: wine 8 gives Python no files. Raises `TimeoutExpired`."""
+        """Run `python.exe words` to its end, on pipes: Python does not start on files under wine 8.
+
+        Raises `TimeoutExpired`.
+        """
         return subprocess.run(
             ["wine", f"{self.folder}/python/python.exe", *words],
             input=stdin,
