@@ -52,6 +52,8 @@ _AROUND = re.compile(
 """A line of a batch file that only finds out where it is and which node to take."""
 
 _WORD = re.compile(r"\"([^\"]*)\"|(\S+)")
+_INTERPRETERS = frozenset("node bun deno python python3 ruby perl sh bash".split())
+"""What shims are made for. cmd and PowerShell are none: they parse their arguments as commands."""
 _SCRIPTS = (".js", ".mjs", ".cjs")
 _NODE = re.compile(rb"#!.*\bnode\b")
 
@@ -192,7 +194,7 @@ def _interpreter(word: str) -> str | None:
     """`node` of `node`, `node.exe` and the one in the shim's own folder."""
     name = word.removeprefix(_HERE).lstrip("/\\")
     plain = name.lower().removesuffix(".exe")
-    return plain if re.fullmatch(r"[\w.-]+", plain) else None
+    return plain if plain in _INTERPRETERS else None
 
 
 def _there(word: str, folder: str) -> str | None:

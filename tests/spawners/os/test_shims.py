@@ -210,6 +210,7 @@ def test_a_folder_of_path_that_is_relative_is_not_searched(
         pytest.param('@node "%~dp0\\gone.js" %*\n', id="names what is gone"),
         pytest.param("@echo %*\n", id="echo"),
         pytest.param('@call "%~dp0\\other.cmd" %*\n', id="calls another"),
+        pytest.param('@cmd /c "%~dp0\\node_modules\\@acme\\tool\\cli.js" %*\n', id="cmd itself"),
         pytest.param("@node %1 %*\n", id="an argument as the script"),
         pytest.param("x" * 100_000, id="very long"),
     ],
