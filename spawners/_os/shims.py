@@ -52,7 +52,7 @@ _AROUND = re.compile(
 """A line of a batch file that only finds out where it is and which node to take."""
 
 _WORD = re.compile(r"\"([^\"]*)\"|(\S+)")
-_INTERPRETERS = frozenset("node bun deno python python3 ruby perl sh bash".split())
+_INTERPRETERS = frozenset({"node", "bun", "deno", "python", "python3", "ruby", "perl", "sh", "bash"})
 """What shims are made for. cmd and PowerShell are none: they parse their arguments as commands."""
 _SCRIPTS = (".js", ".mjs", ".cjs")
 _NODE = re.compile(rb"#!.*\bnode\b")
