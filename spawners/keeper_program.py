@@ -24,24 +24,13 @@ _SHARED = (
     *("answers", "ladder", "record", "birth", "keeper"),
 )
 POSIX_MODULES = (
-    *(
-        "system",
-        "files",
-        "protocol",
-        "connection",
-        "processes",
-        "memory",
-        "execute",
-        "tree",
-        "tty",
-        "listener",
-    ),
-    *("stdio", *_SHARED, "program"),
+    *("system", "files", "protocol", "connection", "processes", "memory", "execute", "tree"),
+    *("tty", "listener", "stdio", *_SHARED, "program"),
 )
 WINDOWS_MODULES = (
-    *("windows.api", "windows.system", "system", "files", "protocol", "connection", "windows.identity"),
-    *("windows.execute", "windows.job", "windows.console", "windows.listener", "windows.stdio"),
-    *(*_SHARED, "windows.program"),
+    *("windows.api", "windows.pipes", "windows.system", "system", "files", "protocol", "connection"),
+    *("windows.identity", "windows.execute", "windows.job", "windows.console", "windows.listener"),
+    *("windows.stdio", *_SHARED, "windows.program"),
 )
 MODULES = WINDOWS_MODULES if _os.has_job_objects else POSIX_MODULES
 """The package `spawners.keeper` in the order in which its modules import each other."""

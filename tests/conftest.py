@@ -78,6 +78,7 @@ MISSING: dict[str, Callable[[], str]] = {
     "root": _root,
     "cgroup": _cgroup,
     "systemd": systemd_user.why_missing,
+    "windows": lambda: "" if os.name == "nt" else "Windows only",
     "wine": wine.why_missing,
     "posix": lambda: "" if os.name == "posix" else "Windows has no such thing",
     "ctrl-break": lambda: "GenerateConsoleCtrlEvent fails under wine" if _wine() else "",

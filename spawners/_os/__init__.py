@@ -5,7 +5,8 @@
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
-`number_of(fd)` · `has_job_objects` · `remove_tree(path)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`number_of(fd)` · `has_job_objects` · `remove_tree(path)` ·
+`resolved(argv, env)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ if sys.platform == "linux":
         number_of,
         raise_file_limit,
         remove_tree,
+        resolved,
         start_detached,
         why_unsupported,
     )
@@ -65,6 +67,7 @@ elif sys.platform == "darwin":
         number_of,
         raise_file_limit,
         remove_tree,
+        resolved,
         start_detached,
         why_unsupported,
     )
@@ -86,6 +89,7 @@ else:
         processes,
         raise_file_limit,
         remove_tree,
+        resolved,
         send_signal,
         start_detached,
         usable_cpus,
@@ -116,6 +120,7 @@ __all__ = [
     "raise_file_limit",
     "remove_tree",
     "resident_bytes",
+    "resolved",
     "send_signal",
     "start_detached",
     "start_scope",

@@ -30,6 +30,7 @@ __all__ = [
     "number_of",
     "raise_file_limit",
     "remove_tree",
+    "resolved",
     "start_detached",
     "why_unsupported",
 ]
@@ -118,6 +119,11 @@ class Calling:
 def number_of(fd: int) -> int:
     """The number by which a child that inherits this file knows it."""
     return fd
+
+
+def resolved(argv: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """What is to be executed instead of `argv`: just that."""
+    return tuple(argv)
 
 
 def start_detached(

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import wintypes
 
+from spawners._os import shims
 from spawners._os.facts import Process
 from spawners.keeper.windows import api
 from spawners.keeper.windows.identity import boot_id
@@ -39,6 +40,7 @@ __all__ = [
     "processes",
     "raise_file_limit",
     "remove_tree",
+    "resolved",
     "send_signal",
     "start_detached",
     "usable_cpus",
@@ -53,7 +55,7 @@ has_job_objects = True
 
 _READ, _WRITE, _SHARE_ALL, _EXISTING, _ANY = 0x80000000, 0x40000000, 7, 3, 4
 _SHARING_VIOLATION, _ACCESS_DENIED = 32, 5
-_JOB_QUERY = 4
+_JOB_QUERY, _QUERY_ALL = 4, 0x400  # PROCESS_QUERY_INFORMATION: wine wants more than Windows here
 _KILL = 9
 _PROCESSES = 2  # TH32CS_SNAPPROCESS
 _NO_WINDOW, _BREAKAWAY = 0x08000000, 0x01000000
@@ -109,7 +111,7 @@ def has_mark(pid: int, mark: str) -> bool | None:
     job = api.open_job(_JOB_QUERY, False, job_name(mark.partition("=")[2]))
     if not job:
         return False  # it has ended with its keeper
-    handle = api.open_process(api.QUERY, False, pid)
+    handle = api.open_process(_QUERY_ALL, False, pid)
     inside = wintypes.BOOL()
     try:
         return bool(handle) and bool(api.is_in_job(handle, job, inside)) and bool(inside.value)
@@ -205,6 +207,15 @@ def is_locked(path: str) -> bool:
 def number_of(fd: int) -> int:
     """The number by which a child that inherits this file knows it: that of its handle."""
     return msvcrt.get_osfhandle(fd)
+
+
+def resolved(argv: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """What is to be executed instead of `argv`: what an npm shim names, and never the batch file itself.
+
+    Raises OSError for a batch file that cmd.exe could be made to run something else by.
+    """
+    folders = next((value for name, value in env.items() if name.upper() == "PATH"), "")
+    return shims.resolve(argv, folders, separator=";")
 
 
 def start_detached(

@@ -1,9 +1,8 @@
 """The keeper from its source, for a disk too full to hold the bundle (see `keeper_program.py`)."""
 
-import os
 import sys
 
-sys.path.insert(0, os.path.abspath(__file__).replace("\\", "/").rsplit("/", 3)[0])
+sys.path.insert(0, __file__.replace("\\", "/").rsplit("/", 3)[0])
 
 if sys.platform == "win32":
     from spawners.keeper.windows.program import main

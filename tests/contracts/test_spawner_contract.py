@@ -168,7 +168,11 @@ async def test_an_argument_list_that_is_too_long_is_explained(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"argv": ()}, {"argv": ("",)}, {"agent_id": "../x"}, {"leftovers": "maybe"}, {"argv": ("a\0b",)}],
+    [
+        *({"argv": argv} for argv in ((), ("",), ("a\0b",))),
+        *({"agent_id": name} for name in ("../x", "Con.txt", "lpt1", "ag.")),
+        {"leftovers": "maybe"},
+    ],
 )
 async def test_nonsense_is_refused_and_leaves_nothing(
     spawner: KeeperSpawner, scripted: Scripted, wrong: dict[str, object]

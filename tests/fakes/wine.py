@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["VARIABLE", "Wine", "prefix", "why_missing"]
+__all__ = ["ROOT", "VARIABLE", "Wine", "prefix", "why_missing", "windows_path"]
 
 VARIABLE = "MUSTER_TEST_WINE"
 """Environment variable with the folder that `.ci/wine.sh` has made."""
@@ -40,7 +40,7 @@ class Wine:
     def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
         """Quiet, without what this Linux would tell a program of itself; the tree can be imported."""
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
-        ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(str(ROOT))}
+        ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(ROOT)}
         return {**kept, **ours, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **extra}
 
     def python(
@@ -81,6 +81,6 @@ def prefix() -> Iterator[Wine]:
             wine.kill()
 
 
-def windows_path(path: str) -> str:
+def windows_path(path: Path) -> str:
     """How a program under wine calls this file."""
-    return "Z:" + path.replace("/", "\\")
+    return "Z:" + str(path).replace("/", "\\")

@@ -39,8 +39,9 @@ def lookup(env: "dict[str, str]", name: str, default: str) -> str:
 
 
 def is_batch(path: str) -> bool:
-    """Whether cmd.exe would run it; trailing dots and spaces do not count for Windows."""
-    return path.rstrip(". ").lower().endswith(BATCH)
+    """Whether cmd.exe would run it; dots and spaces at the end do not count for Windows, nor a stream."""
+    name = path.replace("/", "\\").rpartition("\\")[2].partition(":")[0]
+    return name.rstrip(". ").lower().endswith(BATCH)
 
 
 def find(name: str, env: "dict[str, str]", cwd: str) -> "tuple[str, list[str]]":
@@ -69,7 +70,7 @@ def command_line(path: str, argv: "list[str]") -> str:
     """One text that a program takes apart into just these arguments. Raises NotStarted."""
     if any("\0" in word for word in argv):
         raise NotStarted(errno.EINVAL, "cannot execute %s: embedded null character" % path, [])
-    bad = [word for word in argv[1:] if any(sign in word for sign in DANGEROUS)]
+    bad = [word for word in (path, *argv[1:]) if any(sign in word for sign in DANGEROUS)]
     if is_batch(path) and bad:
         message = (
             "cannot execute %s: it is a batch file, and cmd.exe would carry out parts of the argument %r;"
