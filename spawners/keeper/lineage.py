@@ -127,13 +127,13 @@ class LineageTree(Tree):
         except OSError:
             return []
 
-    def interrupt(self, terminal: "Terminal | None") -> None:
+    def interrupt(self, terminal: "Terminal | None") -> bool:
         self.members()  # whom they leave behind when they end is known by them
-        super().interrupt(terminal)
+        return super().interrupt(terminal)
 
-    def terminate(self, terminal: "Terminal | None") -> None:
+    def terminate(self, terminal: "Terminal | None") -> bool:
         self.members()
-        super().terminate(terminal)
+        return super().terminate(terminal)
 
     def is_empty(self) -> bool:
         """Never told by the group: its number may be that of others by now."""
