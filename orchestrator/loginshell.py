@@ -11,11 +11,14 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.probe import ask
+from spawners import _os
 from spawners.providers.environment import Names
 from spawners.providers.registry import Registry
 
@@ -85,6 +88,10 @@ START_FILES = (
 )
 """When one of these changes, the shell is asked anew."""
 
+_LIKE_ENV = f"""{shlex.quote(sys.executable)} -I -S -c 'import os, sys
+for name, value in os.environb.items(): sys.stdout.buffer.write(name + b"=" + value + bytes(1))'"""
+"""As `env -0`, which macOS before 13 does not know."""
+
 Stamp = tuple[int, ...]
 
 
@@ -110,11 +117,11 @@ async def login_environment(
     may need are in it, and the PATH holds
     absolute folders only: the login's, then ours, then the well-known ones that exist.
     """
-    inherited = _taken(providers, os.environ if own is None else own)
+    inherited = _completed(_taken(providers, os.environ if own is None else own))
     inherited.setdefault("HOME", os.path.expanduser("~"))
     path = shell or inherited.get("SHELL") or "/bin/sh"
     begin, end = secrets.token_hex(16), secrets.token_hex(16)
-    script = f"command printf %s {begin}; command env -0; command printf %s {end}"
+    script = f"command printf %s {begin}; command env -0 || {_LIKE_ENV}; command printf %s {end}"
     quiet = {"TERM": "dumb", "MUSTER_RESOLVING_ENVIRONMENT": "1"}
     cwd = inherited["HOME"] if os.path.isdir(inherited["HOME"]) else "/"
     try:
@@ -146,6 +153,14 @@ def _parse(text: bytes) -> dict[str, str]:
 def _taken(providers: Registry, env: Mapping[str, str]) -> dict[str, str]:
     taken = Names((*TAKEN, *providers.variables()))
     return providers.scrub({name: value for name, value in env.items() if name in taken})
+
+
+def _completed(env: Mapping[str, str]) -> dict[str, str]:
+    """With what a login's session has, where the service manager has left that out."""
+    session = _os.session_variables()
+    if any(env.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")):
+        session.pop("LC_CTYPE", None)
+    return {**session, **env}
 
 
 def _joined(*paths: str) -> str:
@@ -234,7 +249,7 @@ class LoginShell:
             self._asking = None
 
     def _meanwhile(self) -> LoginEnvironment:
-        inherited = _taken(self._providers, os.environ if self._own is None else self._own)
+        inherited = _completed(_taken(self._providers, os.environ if self._own is None else self._own))
         return self._with_remembered_path(_degraded(inherited, "the login shell has not answered yet"))
 
     def _with_remembered_path(self, degraded: LoginEnvironment) -> LoginEnvironment:

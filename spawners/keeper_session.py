@@ -224,7 +224,7 @@ class KeeperSession(MendedLine):
 
 
 def _identity(hello: dict[str, Any]) -> Identity:
-    """From HELLO; where a keeper has no /proc to read (macOS), the rest is looked up here."""
+    """From HELLO; what a keeper could not find out about its program is looked up here."""
     started, boot = hello["started"], hello["bootId"]
     if not started:
         found = _os.process(hello["pid"])

@@ -115,7 +115,7 @@ class Windows:
         if terminal is None:
             return False
         try:
-            await focus_window(terminal[0], window.handles, terminal[1])
+            await focus_window(terminal[0], {"TTY": window.tty or "", **window.handles}, terminal[1])
         except NotFocused as error:
             log.info("window.not_focused", terminal=window.terminal, why=str(error))
             return False

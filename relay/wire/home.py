@@ -19,6 +19,21 @@ SOCKET_PATH_MAX = 100
 """Room for a socket's path: sun_path holds 108 bytes on Linux and 104 on macOS, with the closing NUL."""
 
 
+DARWIN_USER_TEMP_DIR = 65537
+"""`_CS_DARWIN_USER_TEMP_DIR` of macOS' <unistd.h>."""
+
+
+def _temporary_of_the_user() -> str | None:
+    """The folder that macOS gives each user; asked of the system, because TMPDIR, which mostly names it, is
+    another one, or missing, over ssh and in a service: whoever has not the same would find no daemon."""
+    confstr = getattr(os, "confstr", lambda _: None)
+    try:
+        folder: str | None = confstr(DARWIN_USER_TEMP_DIR)
+    except (OSError, ValueError):  # no macOS
+        return None
+    return folder
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The folders of one Muster installation; `MUSTER_HOME` puts all of them in one place."""
@@ -116,7 +131,7 @@ class Home:
         """
         if len(os.fsencode(self.runtime)) + 24 <= SOCKET_PATH_MAX:
             return self.runtime
-        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        base = _temporary_of_the_user() or os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         short = os.path.join(base, os.path.basename(self.plain_runtime))
         return short if len(os.fsencode(short)) + 24 <= SOCKET_PATH_MAX else self.plain_runtime
 

@@ -4,7 +4,9 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `script_kind` · `resident_bytes(pid)` · `proportional_bytes(pid)` ·
+`hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
+`number_of(fd)` · `has_job_objects` · `remove_tree(path)` · `resolved(argv, env)` · `script_kind` ·
+`resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` · `session_variables()` ·
 `where_desktop` · `terminals`
 """
 
@@ -32,8 +34,12 @@ else:
         proportional_bytes,
         resident_bytes,
         unit_of,
-        usable_cpus,
     )
+
+if sys.platform == "darwin":
+    from spawners._os.darwin import keeper_modules, session_variables
+else:
+    from spawners._os.facts import keeper_modules, session_variables
 
 if sys.platform == "linux":
     from spawners._os.linux import (
@@ -47,7 +53,21 @@ if sys.platform == "linux":
         send_signal,
     )
     from spawners._os.own_tty import OwnTty
-    from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
+    from spawners._os.posix import (
+        Calling,
+        collect,
+        dial,
+        hand_over,
+        has_job_objects,
+        is_locked,
+        lock_new,
+        number_of,
+        raise_file_limit,
+        remove_tree,
+        resolved,
+        start_detached,
+        why_unsupported,
+    )
 elif sys.platform == "darwin":
     from spawners._os.darwin import (
         boot_id,
@@ -59,22 +79,44 @@ elif sys.platform == "darwin":
         send_signal,
     )
     from spawners._os.own_tty import OwnTty
-    from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
+    from spawners._os.posix import (
+        Calling,
+        collect,
+        dial,
+        hand_over,
+        has_job_objects,
+        is_locked,
+        lock_new,
+        number_of,
+        raise_file_limit,
+        remove_tree,
+        resolved,
+        start_detached,
+        why_unsupported,
+    )
+    from spawners._os.usage import usable_cpus
 else:
+    from spawners._os.loopback import Calling, dial
     from spawners._os.windows import (
         OwnTty,
         boot_id,
         collect,
         hand_over,
+        has_job_objects,
         has_mark,
         is_locked,
         lock_new,
+        number_of,
         on_exit,
         process,
         processes,
         raise_file_limit,
+        remove_tree,
+        resolved,
         script_kind,
         send_signal,
+        start_detached,
+        usable_cpus,
         why_unsupported,
     )
 
@@ -82,28 +124,39 @@ where_desktop, terminals = "spawners._os.no_desktop", ""
 """The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
 if sys.platform == "linux":
     where_desktop, terminals = "spawners._os.desktop", "spawners.terminals.linux"
+elif sys.platform == "darwin":
+    where_desktop, terminals = "spawners._os.aqua", "spawners.terminals.macos"
 
 __all__ = [
+    "Calling",
     "ManagerError",
     "OwnTty",
     "Process",
     "boot_id",
     "cgroup_limits",
     "collect",
+    "dial",
     "fork_is_safe",
     "hand_over",
+    "has_job_objects",
     "has_mark",
     "is_locked",
+    "keeper_modules",
     "lock_new",
     "manager_socket",
+    "number_of",
     "on_exit",
     "process",
     "processes",
     "proportional_bytes",
     "raise_file_limit",
+    "remove_tree",
     "resident_bytes",
+    "resolved",
     "script_kind",
     "send_signal",
+    "session_variables",
+    "start_detached",
     "start_scope",
     "stop_unit",
     "terminals",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Process"]
+__all__ = ["Process", "keeper_modules", "session_variables"]
+
+keeper_modules: tuple[str, ...] = ()
+"""What a keeper loads on this system beside what it loads everywhere."""
+
+
+def session_variables() -> dict[str, str]:
+    """Variables of a user's session that a service manager does not give here: none."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)

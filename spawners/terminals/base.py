@@ -159,6 +159,10 @@ class Terminal(ABC):
         """This terminal as it is for one who runs in a window of it, with this environment there."""
         return self
 
+    def explain(self, said: str) -> str:
+        """What a launcher has complained of, with what to do about it where this terminal knows that."""
+        return said
+
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         """What brings the window with these handles to the front; None: this terminal cannot."""
         return None

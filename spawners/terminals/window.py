@@ -74,7 +74,7 @@ async def open_window(
             report = await _reported(attempt, launcher, timeout_s)
         except LauncherFailed as error:
             _give_up(attempt, launcher, str(error))
-            failed.append((terminal.name, str(error)))
+            failed.append((terminal.name, terminal.explain(str(error))))
         except BaseException:
             _give_up(attempt, launcher, "the opening was given up")
             raise
@@ -110,7 +110,7 @@ async def focus_window(terminal: Terminal, handles: Mapping[str, str], env: Mapp
     finally:
         launcher.end()
     if launcher.failure:
-        raise NotFocused(launcher.failure)
+        raise NotFocused(terminal.explain(launcher.failure))
 
 
 async def _launched(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from darwin_keeper import darwin_bundle
 from muster_processes import agent_argv
 
 from spawners.births import Keepers
@@ -17,9 +18,16 @@ from spawners.client import KeeperSpawner
 from spawners.errors import SessionLost
 from spawners.launch import Launch, Stdin
 
+SHORT = "/tmp" if os.path.isdir("/tmp") else None
+"""Where a socket's path stays short."""
+
+KEPT = ("PATH", "SYSTEMROOT")
+"""Of our own environment, in that of a scripted agent."""
+
 IMPLEMENTATIONS = [
     "executed",
     pytest.param("forked", marks=pytest.mark.needs("linux")),  # by a zygote
+    pytest.param("as on a Mac", marks=pytest.mark.needs("linux")),  # behind a fake libSystem
 ]
 """How the keepers of a spawner come to be."""
 
@@ -27,8 +35,10 @@ IMPLEMENTATIONS = [
 @pytest.fixture(params=IMPLEMENTATIONS)
 async def keepers(request: pytest.FixtureRequest) -> AsyncIterator[Keepers]:
     """What makes the keepers of `spawner`."""
-    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="mu-", dir=SHORT)
     made = Keepers(f"{folder}/cache", zygote=request.param == "forked")
+    if request.param == "as on a Mac":
+        made._program = darwin_bundle(Path(folder))
     made.begin()
     if request.param == "forked":
         async with asyncio.timeout(60):
@@ -41,7 +51,7 @@ async def keepers(request: pytest.FixtureRequest) -> AsyncIterator[Keepers]:
 @pytest.fixture
 async def spawner(keepers: Keepers) -> AsyncIterator[KeeperSpawner]:
     """An implementation in a short folder of its own; every agent it left is ended afterwards."""
-    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="mu-", dir=SHORT)
     made = KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache", keepers=keepers)
     try:
         yield made
@@ -64,7 +74,7 @@ def scripted(tmp_path: Path) -> Callable[..., Launch]:
         values: dict[str, object] = {
             "agent_id": f"ag-{os.urandom(6).hex()}",  # unlike any other test's: processes are found by it
             "argv": agent_argv(*steps),
-            "env": {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            "env": {**{name: os.environ[name] for name in KEPT if name in os.environ}, "LANG": "C.UTF-8"},
             "cwd": str(tmp_path),
             "stdin": Stdin(),
         }
@@ -77,5 +87,6 @@ def scripted(tmp_path: Path) -> Callable[..., Launch]:
 def fifo(tmp_path: Path) -> Path:
     """What the step `await:FIFO` waits for; open it for writing to let the agent go on."""
     path = tmp_path / "go"
-    os.mkfifo(path)
+    if hasattr(os, "mkfifo"):  # elsewhere it is a file that is not there yet
+        os.mkfifo(path)
     return path

@@ -58,6 +58,25 @@ async def test_the_environment_is_what_the_start_up_files_make_it(user: Path, sh
     assert found.env["ANTHROPIC_API_KEY"] == "two\nlines = one"
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_an_env_that_cannot_separate_by_nul_is_done_without(user: Path, shell: str) -> None:
+    """As on macOS before 13."""
+    old = user / "bin" / "env"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 'env: illegal option -- 0' >&2\nexit 1\n")
+    old.chmod(0o755)
+    start_up(user, 'export ANTHROPIC_API_KEY="two\nlines = one"\n')
+    fish = user / ".config" / "fish"
+    fish.mkdir(parents=True)
+    (fish / "config.fish").write_text('set -gx ANTHROPIC_API_KEY "two\nlines = one"\n')
+
+    found = await login_environment(BUILTIN, own=own(user, shell, PATH=f"{old.parent}:/usr/bin:/bin"))
+
+    assert found.error is None
+    assert found.source == f"login shell {shutil.which(shell)}"
+    assert found.env["ANTHROPIC_API_KEY"] == "two\nlines = one"
+
+
 async def test_interactive_and_login_files_both_count(user: Path) -> None:
     (user / ".bash_profile").write_text("export PATH=/login:$PATH\n. ~/.bashrc\n")
     (user / ".bashrc").write_text('case $- in *i*) export PATH="/interactive:$PATH" ;; esac\n')

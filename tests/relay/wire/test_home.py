@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ def test_a_folder_open_to_others_is_closed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir(mode=0o755)
     home_at(tmp_path).prepare()
     assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+
+
+MAC = "/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T/"
+
+
+@pytest.mark.parametrize("tmpdir", [MAC, "/tmp", None])
+def test_on_macos_ssh_and_services_find_the_same_sockets(
+    tmpdir: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its own idea of TMPDIR there; what the system says of the user is one."""
+    monkeypatch.setattr(os, "confstr", lambda number: MAC if number == 65537 else None)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.delenv("TMPDIR", raising=False) if tmpdir is None else monkeypatch.setenv("TMPDIR", tmpdir)
+    home = home_at(Path("/Users/me/Library/Application Support") / ("y" * 60))
+    longest = os.path.join(home.sockets, "ag-0123456789ab.sock")
+    assert os.path.dirname(home.sockets) == MAC.rstrip("/")
+    assert len(longest) < 104
 
 
 def test_a_link_planted_for_the_sockets_is_refused(tmp_path: Path) -> None:
