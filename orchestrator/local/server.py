@@ -20,7 +20,7 @@ from orchestrator.local.guard import Guard
 from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
 from relay.wire.local import write_local
-from relay.wire.private import remove
+from relay.wire.private import remove_file
 from relay.wire.serving import SOCKET_OPTIONS, Call, routes
 
 __all__ = ["LocalServer"]
@@ -68,7 +68,7 @@ class LocalServer:
 
     def _listen(self) -> socket.socket:
         with contextlib.suppress(FileNotFoundError):
-            remove(self._path)  # a dead daemon's: we hold the lock
+            remove_file(self._path)  # a dead daemon's: we hold the lock
         if self._secret is not None:
             listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
             write_local(self._path, listener.getsockname()[1], self._secret)
@@ -98,4 +98,4 @@ class LocalServer:
             await self._task
         self._socket.close()
         with contextlib.suppress(FileNotFoundError):
-            remove(self._path)
+            remove_file(self._path)

@@ -12,7 +12,16 @@ from typing import TypeVar
 
 from relay.wire import acl
 
-__all__ = ["is_private", "make_private", "private_folder", "read_text", "remove", "replace", "write_private"]
+__all__ = [
+    "how_to_close",
+    "is_private",
+    "make_private",
+    "private_folder",
+    "read_text",
+    "remove_file",
+    "replace_file",
+    "write_private",
+]
 
 T = TypeVar("T")
 
@@ -47,6 +56,13 @@ def is_private(path: str) -> bool:
     return status.st_uid == owner and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 
+def how_to_close(path: str) -> str:
+    """What a person does so that `path` is private."""
+    if acl.supported:
+        return f'icacls "{path}" /inheritance:r /grant:r "%USERNAME%:F" (and own it)'
+    return f"chmod 600 {path} (and chown it to you)"
+
+
 def write_private(path: str, text: str) -> None:
     """Replace `path` with `text` in one step, readable by this user only."""
     temporary = f"{path}.{os.getpid()}.tmp"
@@ -57,15 +73,15 @@ def write_private(path: str, text: str) -> None:
         if acl.supported:
             acl.restrict(temporary)  # before there is anything in it
         file.write(text)
-    replace(temporary, path)
+    replace_file(temporary, path)
 
 
-def replace(source: str, target: str) -> None:
+def replace_file(source: str, target: str) -> None:
     """As `os.replace`, also while somebody reads `target` on a system that refuses that."""
     _patiently(lambda: os.replace(source, target))
 
 
-def remove(path: str) -> None:
+def remove_file(path: str) -> None:
     """As `os.unlink`, also while somebody reads `path` on a system that refuses that."""
     _patiently(lambda: os.unlink(path))
 

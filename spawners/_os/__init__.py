@@ -4,7 +4,9 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `Group(argv, env, cwd)` ·
+`find_program(name, path)` · `resolve(argv, path)` · `program_folders` · `start_detached(argv, …)` ·
+`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)`
 """
 
 from __future__ import annotations
@@ -59,28 +61,62 @@ else:
         why_unsupported,
     )
 
+if sys.platform == "win32":
+    from spawners._os.programs_windows import (
+        Group,
+        find_program,
+        listen,
+        on_told_to_end,
+        program_folders,
+        read_pipe,
+        resolve,
+        start_detached,
+        stored_environment,
+    )
+else:
+    from spawners._os.programs_posix import (
+        Group,
+        find_program,
+        listen,
+        on_told_to_end,
+        program_folders,
+        read_pipe,
+        resolve,
+        start_detached,
+        stored_environment,
+    )
+
 __all__ = [
+    "Group",
     "ManagerError",
     "OwnTty",
     "Process",
     "boot_id",
     "cgroup_limits",
     "collect",
+    "find_program",
     "fork_is_safe",
     "hand_over",
     "has_mark",
     "is_locked",
+    "listen",
     "lock_new",
     "manager_socket",
     "on_exit",
+    "on_told_to_end",
     "process",
     "processes",
+    "program_folders",
     "proportional_bytes",
     "raise_file_limit",
+    "read_pipe",
     "resident_bytes",
+    "resolve",
     "send_signal",
+    "start_detached",
     "start_scope",
     "stop_unit",
+    "stored_environment",
     "unit_of",
     "usable_cpus",
     "why_unsupported",
