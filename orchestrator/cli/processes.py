@@ -21,7 +21,7 @@ from orchestrator.cli.target import answers, daemon_answers
 from orchestrator.config import Config
 from relay.wire.ending import end
 from relay.wire.home import Home
-from spawners._os import start_detached
+from spawners._os import start_server
 
 __all__ = [
     "DEFAULT_PORT",
@@ -129,7 +129,7 @@ def launch(home: Home, name: str, options: list[str]) -> Child:
     """Start `python -m name` on its own: no terminal, no folder, no descriptor of the caller is held."""
     log = os.path.join(home.logs, f"{name}.out")
     with open(log, "wb") as output:
-        process = start_detached(
+        process = start_server(
             [sys.executable, "-m", name, *options],
             env=clean_environment(home, os.environ),
             cwd=home.state,

@@ -5,7 +5,7 @@
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `Group(argv, env, cwd)` ·
-`find_program(name, path)` · `resolve(argv, path)` · `program_folders` · `start_detached(argv, …)` ·
+`find_program(name, path)` · `resolve(argv, path)` · `program_folders` · `start_server(argv, …)` ·
 `stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)`
 """
 
@@ -46,7 +46,6 @@ elif sys.platform == "darwin":
     from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 else:
     from spawners._os.windows import (
-        OwnTty,
         boot_id,
         collect,
         hand_over,
@@ -62,6 +61,7 @@ else:
     )
 
 if sys.platform == "win32":
+    from spawners._os.own_console import OwnTty
     from spawners._os.programs_windows import (
         Group,
         find_program,
@@ -70,7 +70,7 @@ if sys.platform == "win32":
         program_folders,
         read_pipe,
         resolve,
-        start_detached,
+        start_server,
         stored_environment,
     )
 else:
@@ -82,7 +82,7 @@ else:
         program_folders,
         read_pipe,
         resolve,
-        start_detached,
+        start_server,
         stored_environment,
     )
 
@@ -113,8 +113,8 @@ __all__ = [
     "resident_bytes",
     "resolve",
     "send_signal",
-    "start_detached",
     "start_scope",
+    "start_server",
     "stop_unit",
     "stored_environment",
     "unit_of",

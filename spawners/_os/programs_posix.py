@@ -23,7 +23,7 @@ __all__ = [
     "program_folders",
     "read_pipe",
     "resolve",
-    "start_detached",
+    "start_server",
     "stored_environment",
 ]
 
@@ -53,7 +53,7 @@ def stored_environment() -> dict[str, str] | None:
     return None
 
 
-def start_detached(
+def start_server(
     argv: Sequence[str], *, env: Mapping[str, str], cwd: str, output: BinaryIO
 ) -> "subprocess.Popen[bytes]":
     """Start a program that is not to end with us, our terminal or our session."""

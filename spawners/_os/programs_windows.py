@@ -28,7 +28,7 @@ __all__ = [
     "program_folders",
     "read_pipe",
     "resolve",
-    "start_detached",
+    "start_server",
     "stored_environment",
 ]
 
@@ -96,7 +96,7 @@ def _values(root: int, path: str) -> Stored:
     return found
 
 
-def start_detached(
+def start_server(
     argv: Sequence[str], *, env: Mapping[str, str], cwd: str, output: BinaryIO
 ) -> "subprocess.Popen[bytes]":
     """Start a program that is not to end with us, our console or our job, where that lets go of it.

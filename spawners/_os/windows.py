@@ -12,7 +12,6 @@ from typing import NoReturn
 from spawners._os.facts import Process
 
 __all__ = [
-    "OwnTty",
     "boot_id",
     "collect",
     "hand_over",
@@ -78,16 +77,3 @@ def is_locked(path: str) -> bool:
 def raise_file_limit() -> tuple[int, int]:
     """Windows has no such limit: handles are bounded by memory."""
     return 1 << 20, 1 << 20
-
-
-class OwnTty:
-    fd = -1
-    size = (0, 0)
-
-    @classmethod
-    def open(cls, descriptor: int) -> "OwnTty":
-        raise OSError("attaching is not supported on Windows yet: use Linux or macOS (or WSL)")
-
-    def make_raw(self) -> None: ...
-    def restore(self) -> None: ...
-    def close(self) -> None: ...

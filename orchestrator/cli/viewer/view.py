@@ -53,6 +53,7 @@ async def view(terminal: Terminal, source: Source, *, keys: bytes, read_only: bo
     try:
         with _signals(looking):
             terminal.enter()
+            terminal.on_resize(looking.size_changed)
             return await looking.run(hint)
     finally:
         terminal.close()
