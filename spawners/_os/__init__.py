@@ -6,7 +6,8 @@
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `Group(argv, env, cwd)` ·
 `find_program(name, path)` · `resolve(argv, path)` · `program_folders` · `start_server(argv, …)` ·
-`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)`
+`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
+`take_console()`
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ else:
 
 if sys.platform == "linux":
     from spawners._os.linux import boot_id, fork_is_safe, has_mark, on_exit, process, processes, send_signal
-    from spawners._os.own_tty import OwnTty
+    from spawners._os.own_tty import OwnTty, take_console
     from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 elif sys.platform == "darwin":
     from spawners._os.darwin import boot_id, has_mark, on_exit, process, processes, send_signal
-    from spawners._os.own_tty import OwnTty
+    from spawners._os.own_tty import OwnTty, take_console
     from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
 else:
     from spawners._os.windows import (
@@ -61,7 +62,7 @@ else:
     )
 
 if sys.platform == "win32":
-    from spawners._os.own_console import OwnTty
+    from spawners._os.own_console import OwnTty, take_console
     from spawners._os.programs_windows import (
         Group,
         find_program,
@@ -117,6 +118,7 @@ __all__ = [
     "start_server",
     "stop_unit",
     "stored_environment",
+    "take_console",
     "unit_of",
     "usable_cpus",
     "why_unsupported",

@@ -15,13 +15,14 @@ import contextlib
 import ctypes
 import errno
 import msvcrt
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from ctypes import wintypes
 
-__all__ = ["OwnTty"]
+__all__ = ["OwnTty", "take_console"]
 
 READ_WRITE, SHARE_ALL, EXISTING = 0xC0000000, 3, 3
 INVALID = ctypes.c_void_p(-1).value
@@ -104,6 +105,25 @@ def _opened(name: str) -> int:
     if handle == INVALID:
         raise ctypes.WinError(ctypes.get_last_error())
     return int(handle)
+
+
+def take_console() -> None:
+    """Connect stdin, stdout and stderr to the console of this process. Raises `OSError` if it has none.
+
+    For a program that was given a console of its own by one whose own streams lead elsewhere: some
+    versions of Windows, and wine, hand these on to it nevertheless.
+    """
+    for descriptor, name, flags in (
+        (0, "CONIN$", os.O_RDONLY),
+        (1, "CONOUT$", os.O_RDWR),
+        (2, "CONOUT$", os.O_RDWR),
+    ):
+        opened = msvcrt.open_osfhandle(_opened(name), flags)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")  # noqa: SIM115
 
 
 class OwnTty:
@@ -229,7 +249,7 @@ def _unit(key: _Key) -> bytes:
         return b"\0\0" * bool(nul)
     if not key.down and key.key != ALT:
         return b""
-    return character.encode("utf-16-le", "surrogatepass") * max(1, key.repeated)
+    return max(1, int(key.repeated)) * character.encode("utf-16-le", "surrogatepass")
 
 
 class _Writer:

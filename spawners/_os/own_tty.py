@@ -17,10 +17,14 @@ import termios
 import time
 from collections.abc import Callable
 
-__all__ = ["OwnTty"]
+__all__ = ["OwnTty", "take_console"]
 
 READ = 64 * 1024
 _SIZE = struct.Struct("HHHH")
+
+
+def take_console() -> None:
+    """Nothing: what a terminal starts has it for its streams."""
 
 
 class OwnTty:
