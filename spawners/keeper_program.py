@@ -19,10 +19,14 @@ __all__ = ["compiled_keeper", "start_program"]
 _ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", failpoint.VARIABLE)
 """All a keeper inherits: what its Python needs to start. Above all not the mark of another agent."""
 
+_FIRST = ("system", "files", "protocol", "connection")
+_POSIX = ("processes", "memory", "execute", "tree", "tty", "listener", "stdio")
+_WINDOWS = ("windows.system",)
 MODULES = (
-    *("system", "files", "protocol", "processes", "memory", "spool", "connection", "keys", "modes"),
-    *("queries", "terminal", "execute", "state", "wire", "output", "input", "viewers", "answers"),
-    *("ladder", "record", "birth", "keeper", "program"),
+    *_FIRST,
+    *_POSIX,
+    *("host", "spool", "keys", "modes", "queries", "terminal", "state", "wire", "output", "input", "viewers"),
+    *("answers", "ladder", "record", "birth", "keeper", "program"),
 )
 """The package `spawners.keeper` in the order in which its modules import each other."""
 

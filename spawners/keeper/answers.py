@@ -1,8 +1,3 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """Terminal queries, answered once and by one party."""
 
 import _struct

@@ -1,24 +1,34 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """From a spec on disk to a running program."""
 
-import _signal  # type: ignore[import-not-found, unused-ignore]
-import _socket
-import posix
-import resource  # `wait3` would import it at its first call, when this Python may have been replaced
-import select
 import time
 
-from spawners.keeper.execute import NotStarted, confine, execute, make_way, release
 from spawners.keeper.files import drain, dumps, loads, unlink, write_all
-from spawners.keeper.memory import MemoryEvidence
-from spawners.keeper.processes import become_subreaper, started_of
-from spawners.keeper.protocol import BORN, FAILED, GO, HELLO, PTY, STDERR, STDOUT
+from spawners.keeper.host import (
+    Listener,
+    MemoryEvidence,
+    NotStarted,
+    Tree,
+    confine,
+    make_way,
+    open_pipes,
+    prepare,
+    release,
+    started_of,
+)
+from spawners.keeper.protocol import BORN, FAILED, GO, HELLO, PTY
 from spawners.keeper.record import RESERVE, Record
-from spawners.keeper.system import SIGINT, SIGTERM, failpoint, now_ms
+from spawners.keeper.system import (
+    CREATE,
+    POLLIN,
+    POLLOUT,
+    READ,
+    Poll,
+    close,
+    failpoint,
+    lseek,
+    now_ms,
+    open_file,
+)
 from spawners.keeper.terminal import Terminal
 from spawners.keeper.wire import MAX_CONNECTIONS, READ_SIZE
 
@@ -55,12 +65,12 @@ class Birth(Record):
             failpoint("after_claim")
             stdio = self.open_stdio()
             try:
-                self.pid = execute(self.spec, stdio)
+                self.pid = self.tree.start(self.spec, stdio, self.wake_fd)
             finally:
                 make_way()
                 release(cpus)
                 for fd in set(stdio) if isinstance(stdio, list) else ():
-                    posix.close(fd)
+                    close(fd)
         except NotStarted as error:
             self.fail(error.args[0], error.args[1], error.args[2])
             return False
@@ -78,25 +88,13 @@ class Birth(Record):
         return True
 
     def prepare(self) -> None:
-        self.wake_fd, wake_write = posix.pipe()
-        posix.set_blocking(self.wake_fd, False)
-        posix.set_blocking(wake_write, False)
-        _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        _signal.signal(_signal.SIGCHLD, lambda *_: None)
-        _signal.signal(SIGTERM, self.on_sigterm)
-        _signal.signal(_signal.SIGUSR1, self.on_sigusr1)
-        for number in (_signal.SIGHUP, SIGINT, _signal.SIGQUIT, _signal.SIGTSTP):
-            _signal.signal(number, _signal.SIG_IGN)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
-        self.watch(self.wake_fd, select.POLLIN, self.on_wake)
-        if self.spec.get("openFiles"):
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(self.spec["openFiles"], hard), hard))
-        self.subreaper = become_subreaper()
+        self.wake_fd = prepare(self.on_terminate, self.on_unheard, self.spec.get("openFiles"))
+        self.watch(self.wake_fd, POLLIN, self.on_wake)
+        self.tree = Tree(self.directory)
 
     def reserve(self) -> None:
         """Take the space for the exit record."""
-        self.reserve_fd = posix.open(self.directory + "/exit.reserved", self.creation_flags(), 0o600)
+        self.reserve_fd = open_file(self.directory + "/exit.reserved", CREATE)
         write_all(self.reserve_fd, b" " * RESERVE)  # works on every file system, unlike fallocate
 
     def pass_gate(self) -> "set[int]":
@@ -105,9 +103,9 @@ class Birth(Record):
         Returns the CPUs to go back to after exec. Raises Abandoned, with nothing touched, if the daemon
         is gone, has found another way, or if the system wants us to end.
         """
-        poll = select.poll()
+        poll = Poll()
         for fd in (self.birth.socket.fileno(), self.wake_fd):
-            poll.register(fd, select.POLLIN)
+            poll.register(fd, POLLIN)
         while not self.terminated:
             if not poll.poll(AT_GATE_MS):
                 make_way()
@@ -129,22 +127,9 @@ class Birth(Record):
                     return confine(count) if count else set()
         raise Abandoned
 
-    @staticmethod
-    def creation_flags() -> int:
-        return posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
-
     def listen(self) -> None:
-        path = self.spec["socket"]
-        unlink(path)  # the lock says that nobody listens there
-        self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        mask = posix.umask(0o177)
-        try:
-            self.listener.bind(path)
-        finally:
-            posix.umask(mask)
-        self.listener.listen(MAX_CONNECTIONS)
-        self.listener.setblocking(False)
-        self.watch(self.listener.fileno(), select.POLLIN, self.on_connect)
+        self.listener = Listener(self.spec["socket"], MAX_CONNECTIONS)
+        self.watch(self.listener.fileno(), POLLIN, self.on_connect)
 
     def listen_again(self) -> None:
         """A daemon cannot reach us although we live: something has deleted the socket's file."""
@@ -157,46 +142,37 @@ class Birth(Record):
 
     def claim(self) -> None:
         """From here on nobody may start this spec again: it may have been executed."""
-        self.child_fd = posix.open(self.directory + "/child.json", self.creation_flags(), 0o600)
+        self.child_fd = open_file(self.directory + "/child.json", CREATE)
         self.write_child()
 
     def write_child(self) -> None:
         """In place and padded: one write into a block that exists cannot fail for space nor be torn."""
-        posix.lseek(self.child_fd, 0, 0)
+        lseek(self.child_fd, 0, 0)
         write_all(self.child_fd, dumps(self.identity).encode().ljust(CHILD_SIZE))
 
-    def open_stdio(self) -> "list[int] | str":
-        """The three files of the program, in order, or the path of its terminal; our ends are watched
-        from here on."""
+    def open_stdio(self) -> "list[int] | Terminal":
+        """The three files of the program, in order, or its terminal; our ends are watched from here on."""
         if self.spec["size"]:
             return self.open_terminal(self.spec["size"])
-        stdin = self.spec["stdin"]
-        if stdin == "live":
-            inner, self.stdin_fd = posix.pipe()
-            posix.set_blocking(self.stdin_fd, False)
+        kind = self.spec["stdin"]
+        source = None if kind == "live" else self.directory + "/stdin" if kind == "file" else ""
+        fds, self.stdin_fd, self.pipes = open_pipes(source)
+        if self.stdin_fd >= 0:
             if self.spec["stdinFile"]:
-                self.stdin_file = posix.open(self.directory + "/stdin", posix.O_RDONLY | posix.O_CLOEXEC)
-            self.watch(self.stdin_fd, select.POLLOUT if self.stdin_file >= 0 else 0, self.on_stdin)
-        else:
-            path = self.directory + "/stdin" if stdin == "file" else "/dev/null"
-            inner = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        fds = [inner]
-        for stream in (STDOUT, STDERR):
-            outer, inner = posix.pipe()
-            posix.set_blocking(outer, False)
-            self.pipes[outer] = stream
-            self.watch(outer, select.POLLIN, self.on_output)
-            fds.append(inner)
+                self.stdin_file = open_file(self.directory + "/stdin", READ)
+            self.watch(self.stdin_fd, POLLOUT if self.stdin_file >= 0 else 0, self.on_stdin)
+        for fd in self.pipes:
+            self.watch(fd, POLLIN, self.on_output)
         return fds
 
-    def open_terminal(self, size: "dict[str, int]") -> str:
+    def open_terminal(self, size: "dict[str, int]") -> Terminal:
         self.terminal = Terminal(self.directory, size)
         self.spool.before_delete = self.terminal.before_delete
         self.pipes[self.terminal.master] = PTY
-        self.watch(self.terminal.master, select.POLLIN, self.on_output)
-        self.stdin_fd = posix.dup(self.terminal.master)  # so that each direction is watched by itself
+        self.watch(self.terminal.master, POLLIN, self.on_output)
+        self.stdin_fd = self.terminal.keyboard
         self.watch(self.stdin_fd, 0, self.on_stdin)
-        return self.terminal.path
+        return self.terminal
 
     def fail(self, number: "int | None", message: str, searched: "list[str]") -> None:
         """Undo what `prepare` and `claim` made, then say why; the lock is freed by leaving."""
@@ -205,10 +181,10 @@ class Birth(Record):
         unlink(self.spec["socket"])
         self.send(self.birth, FAILED, {"errno": number, "message": message, "searched": searched})
 
-    def on_sigterm(self, *_: object) -> None:
+    def on_terminate(self, *_: object) -> None:
         self.terminated = True
 
-    def on_sigusr1(self, *_: object) -> None:
+    def on_unheard(self, *_: object) -> None:
         self.unheard = True
 
     def on_wake(self, fd: int) -> None:

@@ -1,8 +1,3 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """One connection to the keeper, and what comes in over it."""
 
 import _socket
@@ -19,7 +14,20 @@ MAX_UNSENT = 1024 * 1024  # bytes for one connection that does not read; then it
 class Connection:
     """One daemon, or one viewer. What it does not read in time costs only itself."""
 
-    __slots__ = ("hold", "hold_until", "pushed", "received", "responds", "socket", "unsent", "viewer", "wait")
+    __slots__ = (
+        *(
+            "hold",
+            "hold_until",
+            "owes",
+            "pushed",
+            "received",
+            "responds",
+            "socket",
+            "unsent",
+            "viewer",
+            "wait",
+        ),
+    )
 
     def __init__(self, connected: "_socket.socket") -> None:
         connected.setblocking(False)
@@ -31,6 +39,7 @@ class Connection:
         self.wait: int | None = None
         self.pushed = False  # whether WAIT may be answered with the bytes themselves
         self.viewer: Viewer | None = None
+        self.owes = b""  # the token that it has to show before it is heard, or told anything
         self.responds = 0  # place in the row of those who answer queries; 0: does not
 
     def flush(self) -> bool:
@@ -43,6 +52,21 @@ class Connection:
         except OSError:
             return False
         return True
+
+    def prove(self, data: bytes) -> bytes:
+        """Take the token from the beginning of what came; what follows it. Raises ValueError for another.
+
+        Only a whole one is looked at: nobody learns how much of it was right.
+        """
+        self.received += data
+        if len(self.received) < len(self.owes):
+            return b""
+        shown, rest = bytes(self.received[: len(self.owes)]), bytes(self.received[len(self.owes) :])
+        if shown != self.owes:
+            raise ValueError("not the token")
+        self.owes = b""
+        self.received.clear()
+        return rest
 
     def frames(self, data: bytes) -> "list[tuple[int, bytes]]":
         """The frames completed by `data`. Raises ValueError for one no daemon would send."""

@@ -1,12 +1,8 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """What the keeper reads and writes: JSON without the `json` module, and whole files."""
 
 import _json
-import posix
+
+from spawners.keeper.system import READ, close, open_file, read, remove, write
 
 MYPY = False
 if MYPY:
@@ -55,21 +51,21 @@ def dumps(value: "Any") -> str:
 
 
 def read_file(path: str) -> bytes:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    fd = open_file(path, READ)
     try:
-        data = posix.read(fd, SMALL_FILE)  # a larger buffer would be mapped and unmapped at each call
+        data = read(fd, SMALL_FILE)  # a larger buffer would be mapped and unmapped at each call
         part = data
         while part:
-            part = posix.read(fd, SMALL_FILE if len(part) < SMALL_FILE else 1 << 20)
+            part = read(fd, SMALL_FILE if len(part) < SMALL_FILE else 1 << 20)
             data += part
         return data
     finally:
-        posix.close(fd)
+        close(fd)
 
 
 def unlink(path: str) -> None:
     try:
-        posix.unlink(path)
+        remove(path)
     except OSError:
         pass
 
@@ -77,11 +73,11 @@ def unlink(path: str) -> None:
 def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[posix.write(fd, view) :]
+        view = view[write(fd, view) :]
 
 
 def drain(fd: int) -> None:
     try:
-        posix.read(fd, 4096)
+        read(fd, 4096)
     except BlockingIOError:
         pass

@@ -1,15 +1,8 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """What the program is given to read."""
-
-import posix
-import select
 
 from spawners.keeper.connection import Connection, Input, Refusal
 from spawners.keeper.output import Output
+from spawners.keeper.system import POLLOUT, close, read, write
 from spawners.keeper.terminal import Terminal
 from spawners.keeper.wire import READ_SIZE
 
@@ -28,10 +21,10 @@ class Inputs(Output):
         """Move input along: first the bytes given at the start, then INPUT frames in order."""
         try:
             while self.fill_head():
-                self.head = self.head[posix.write(fd, self.head) :]
+                self.head = self.head[write(fd, self.head) :]
             while self.inputs:
                 first = self.inputs[0]
-                first.written += posix.write(fd, first.data[first.written :])
+                first.written += write(fd, first.data[first.written :])
                 if first.written == len(first.data):
                     self.inputs.pop(0)
                     unread = self.terminal.unread() if self.terminal else 0
@@ -52,19 +45,19 @@ class Inputs(Output):
     def fill_head(self) -> bool:
         """Whether bytes given at the start are still to be written; at most one piece is in memory."""
         if not self.head and self.stdin_file >= 0:
-            self.head = posix.read(self.stdin_file, READ_SIZE)
+            self.head = read(self.stdin_file, READ_SIZE)
             if not self.head:
-                posix.close(self.stdin_file)
+                close(self.stdin_file)
                 self.stdin_file = -1
         return bool(self.head)
 
     def close_stdin(self) -> None:
         if self.stdin_fd >= 0:
             self.unwatch(self.stdin_fd)
-            posix.close(self.stdin_fd)
+            close(self.stdin_fd)
             self.stdin_fd = -1
         if self.stdin_file >= 0:
-            posix.close(self.stdin_file)
+            close(self.stdin_file)
             self.stdin_file = -1
         for waiting in self.inputs:
             if waiting.connection is not None:
@@ -81,7 +74,7 @@ class Inputs(Output):
         if self.terminal:
             self.terminal.put_in(data)
         self.inputs.append(Input(connection, request, data))
-        self.poll.modify(self.stdin_fd, select.POLLOUT)
+        self.poll.modify(self.stdin_fd, POLLOUT)
 
     def take_given(self, connection: Connection, request: int, offset: int, data: bytes) -> None:
         """As `take_input`, of the bytes from `offset` on: those that were given before are skipped."""
@@ -100,7 +93,7 @@ class Inputs(Output):
         if data and self.terminal and self.stdin_fd >= 0:
             self.terminal.put_in(data)
             self.inputs.append(Input(None, 0, data))
-            self.poll.modify(self.stdin_fd, select.POLLOUT)
+            self.poll.modify(self.stdin_fd, POLLOUT)
 
     def push_answer(self, data: bytes) -> None:
         waiting = sum([len(item.data) for item in self.inputs if item.connection is None])
@@ -117,7 +110,7 @@ class Inputs(Output):
         self.terminal.drop_unread()
         self.terminal.line_begun = False
         self.inputs.insert(0, Input(connection, request, key))
-        self.poll.modify(self.stdin_fd, select.POLLOUT)
+        self.poll.modify(self.stdin_fd, POLLOUT)
 
     def do_cancel_input(self, connection: Connection, asked: "dict[str, Any]") -> "dict[str, Any]":
         for waiting in self.inputs:
@@ -132,7 +125,7 @@ class Inputs(Output):
             return {}
         self.closing_stdin = True
         if self.stdin_fd >= 0:
-            self.poll.modify(self.stdin_fd, select.POLLOUT)
+            self.poll.modify(self.stdin_fd, POLLOUT)
         return {}
 
     def require_terminal(self) -> Terminal:

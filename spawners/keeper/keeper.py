@@ -1,13 +1,6 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """The keeper: a poll loop over a program, its pipes or terminal, timers and connections."""
 
 import _struct
-import posix
-import select
 import time
 
 from spawners.keeper.answers import Answers
@@ -15,7 +8,6 @@ from spawners.keeper.birth import Birth
 from spawners.keeper.connection import Connection, Refusal
 from spawners.keeper.files import loads
 from spawners.keeper.input import Inputs
-from spawners.keeper.processes import descendants
 from spawners.keeper.protocol import (
     ANSWER,
     ATTACH,
@@ -37,6 +29,7 @@ from spawners.keeper.protocol import (
     WAIT,
     WATCH,
 )
+from spawners.keeper.system import POLLERR
 from spawners.keeper.viewers import Viewers
 
 MYPY = False
@@ -56,7 +49,7 @@ class Keeper(Birth):
         while not self.leaving:
             for fd, events in self.poll.poll(self.poll_ms()):
                 handler = self.handlers.get(fd)  # None: closed by a handler before this one
-                if fd == self.stdin_fd and events & select.POLLERR:
+                if fd == self.stdin_fd and events & POLLERR:
                     self.close_stdin()  # nobody can read it any more; poll would say so for ever
                 elif handler:
                     handler(fd)
@@ -93,11 +86,11 @@ class Keeper(Birth):
         if self.alive or self.leaving:
             return
         keep = self.spec["leftovers"] == "keep" and not self.stopping
-        if self.exit is None and not keep and not self.gave_up and not self.tree_is_empty():
+        if self.exit is None and not keep and not self.gave_up and not self.tree.is_empty():
             if self.rung_at is None:
                 self.begin_sweep(now)
             return
-        if self.rung_at is not None and (self.gave_up or self.tree_is_empty()):
+        if self.rung_at is not None and (self.gave_up or self.tree.is_empty()):
             self.rung_at = None
         if self.pipes and not keep and self.exit is None:
             if self.drain_at is None:
@@ -159,10 +152,7 @@ class Keeper(Birth):
         self.reap()
         if not self.alive:
             raise Refusal("ended", "the program has already ended")
-        try:
-            posix.killpg(self.pid, asked["number"])
-        except OSError as error:
-            raise Refusal("failed", "signal %s: %s" % (asked["number"], error.strerror)) from None
+        self.tree.signal(asked["number"], self.terminal)
         return {}
 
     def do_stop(self, asked: "dict[str, Any]") -> "dict[str, Any]":
@@ -170,7 +160,7 @@ class Keeper(Birth):
         return {}
 
     def do_members(self, _: "dict[str, Any]") -> "dict[str, Any]":
-        members = sorted(descendants(self.me), key=lambda member: member.pid != self.pid)
+        members = sorted(self.tree.members(), key=lambda member: member.pid != self.pid)
         return {"members": [{"pid": m.pid, "started": m.started, "name": m.name} for m in members]}
 
     def do_status(self, _: "dict[str, Any]") -> "dict[str, Any]":

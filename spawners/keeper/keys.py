@@ -1,9 +1,4 @@
-import sys
-
-assert sys.platform != "win32"
-
 """What a person types, cut and told apart without a terminal emulator."""
-
 
 CUT_BYTES = 4096  # the longest unfinished sequence that is looked at again with what follows it
 

@@ -1,22 +1,10 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """Ending the whole tree: interrupt, terminate, kill, and the proof that nothing is left."""
 
-import _signal  # type: ignore[import-not-found, unused-ignore]
-import posix
 import time
 
 from spawners.keeper.answers import Answers
-from spawners.keeper.processes import descendants, signal_member, signal_quietly
 from spawners.keeper.protocol import HELLO
-from spawners.keeper.system import SIGCONT, SIGINT, SIGKILL, SIGTERM, failpoint, now_ms
-
-MYPY = False
-if MYPY:
-    from spawners.keeper.processes import Member
+from spawners.keeper.system import failpoint
 
 LEFTOVER_S = 0.5  # between asking and killing what the program left behind
 PASS_S = 0.02  # between two kill passes
@@ -40,14 +28,14 @@ class Ladder(Answers):
             return
         self.stopping = True
         if not self.alive:
-            if self.rung_at is None and not self.tree_is_empty():
+            if self.rung_at is None and not self.tree.is_empty():
                 self.begin_sweep(now)
             return
         self.ended_by = reason
         failpoint("after_stop_began")
         if interrupt_ms > 0:
             self.rung, self.rung_at = "interrupt", now + interrupt_ms / 1000
-            self.signal_group(SIGINT)
+            self.tree.interrupt(self.terminal)
         else:
             self.climb(now)
 
@@ -55,10 +43,7 @@ class Ladder(Answers):
         """The next rung is due."""
         if self.rung in ("", "interrupt") and self.alive and self.terminate_ms > 0:
             self.rung, self.rung_at = "terminate", now + self.terminate_ms / 1000
-            self.signal_group(SIGTERM)
-            self.signal_members(SIGTERM, outside_group=True)
-            if self.terminal:  # as when its window is closed: an interactive shell ignores SIGTERM
-                self.signal_group(_signal.SIGHUP)
+            self.tree.terminate(self.terminal)
         elif self.rung != "kill":
             self.rung, self.rung_at, self.kill_began = "kill", now, now
             self.kill_pass(now)
@@ -70,26 +55,24 @@ class Ladder(Answers):
         if self.rung == "kill":
             self.rung_at = now
             return
-        for member in self.signal_members(SIGTERM):
+        for member in self.tree.ask_leftovers():
             self.leftovers[member.pid] = member.label
         self.rung, self.rung_at = "terminate", now + LEFTOVER_S
 
     def kill_pass(self, now: float) -> None:
         """One sweep; the next is due soon, until no child is left or what is left cannot be killed."""
-        living = descendants(self.me)
+        living = self.tree.members()
         if now - self.kill_began > GIVE_UP_S:
             self.survivors = [member.label for member in living]
             self.gave_up, self.rung_at = True, None
             if self.alive:
                 self.abandon()
             return
-        if self.alive:
-            self.signal_group(SIGKILL)
         for member in living:
             self.killed[member.pid] = member.label
             if not self.alive:
                 self.leftovers[member.pid] = member.label
-            signal_member(member, SIGKILL)
+        self.tree.kill(living, self.alive, self.terminal)
         self.rung_at = now + PASS_S
 
     def abandon(self) -> None:
@@ -97,52 +80,15 @@ class Ladder(Answers):
         for connection in list(self.connections.values()):
             self.send(connection, HELLO, self.hello())
 
-    def signal_group(self, number: int) -> None:
-        """To the program's own group; it leads its session, so the group is its own while it lives."""
-        groups = [self.pid]
-        front = self.terminal.interrupt_group() if self.terminal else 0
-        if front and front != self.pid and any(m.group == front for m in descendants(self.me)):
-            groups.append(front)  # the job that a shell in the terminal is running
-        for group in groups:
-            signal_quietly(posix.killpg, group, number)
-            if number != SIGKILL:
-                signal_quietly(posix.killpg, group, SIGCONT)  # a stopped process must hear it too
-
-    def signal_members(self, number: int, outside_group: bool = False) -> "list[Member]":
-        members = [m for m in descendants(self.me) if not outside_group or m.group != self.pid]
-        for member in members:
-            signal_member(member, number)
-            signal_member(member, SIGCONT)
-        return members
-
-    def tree_is_empty(self) -> bool:
-        """No process of the tree lives. A subreaper without children has no descendants either."""
-        if not self.childless:
-            return False
-        if self.subreaper:
-            return True
-        try:
-            posix.killpg(self.pid, 0)
-        except OSError:
-            return True
-        return False
-
     def reap(self) -> None:
-        """Collect every child that has ended: the program, and whatever was orphaned below it."""
-        while True:
-            try:
-                pid, status, usage = posix.wait3(posix.WNOHANG)
-            except ChildProcessError:
-                self.childless = True
-                return
-            if pid == 0:
-                return
-            if pid == self.pid and self.alive:
-                self.alive = False
-                self.ended_ms, self.status, self.usage = now_ms(), status, usage
-                self.timeout_at = None
-                self.close_stdin()
-                if self.terminal:
-                    self.terminal.close_slave()
-                self.rung_at = None  # `settle` goes on with what is left of the tree
-                failpoint("after_exit_seen")
+        """Notice that the program has ended, and collect whatever else has."""
+        ended = self.tree.reap()
+        if ended is None or not self.alive:
+            return
+        self.alive, self.ended = False, ended
+        self.timeout_at = None
+        self.close_stdin()
+        if self.terminal:
+            self.terminal.close_slave()
+        self.rung_at = None  # `settle` goes on with what is left of the tree
+        failpoint("after_exit_seen")

@@ -1,10 +1,4 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """Which modes a run of output leaves a terminal in."""
-
 
 from spawners.keeper.keys import part_of_character, whole_bytes
 

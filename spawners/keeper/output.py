@@ -1,16 +1,11 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """What the program writes: into the spool, and to those who wait for it."""
 
 import _struct
-import posix
 import time
 
 from spawners.keeper.connection import Connection
 from spawners.keeper.protocol import DATA, GREW, PTY, RELEASE
+from spawners.keeper.system import close, read
 from spawners.keeper.wire import READ_SIZE, Wire
 
 PTY_READS = 16  # a terminal gives at most 4,095 bytes at once: gather that many reads into one write
@@ -25,7 +20,7 @@ class Output(Wire):
             self.on_screen(fd)
             return
         try:
-            data = posix.read(fd, READ_SIZE)
+            data = read(fd, READ_SIZE)
         except BlockingIOError:
             return
         except OSError:
@@ -41,7 +36,7 @@ class Output(Wire):
         parts, ended = [], False
         try:
             for _ in range(PTY_READS):
-                part = posix.read(fd, READ_SIZE)
+                part = read(fd, READ_SIZE)
                 if not part:
                     ended = True
                     break
@@ -68,7 +63,7 @@ class Output(Wire):
         for fd in list(self.pipes):
             for _ in range(DRAIN_READS):
                 try:
-                    data = posix.read(fd, READ_SIZE)
+                    data = read(fd, READ_SIZE)
                 except OSError:
                     break
                 if not data:
@@ -78,7 +73,7 @@ class Output(Wire):
 
     def close_pipe(self, fd: int) -> None:
         self.unwatch(fd)
-        posix.close(fd)
+        close(fd)
         del self.pipes[fd]
 
     def close_pipes(self) -> None:

@@ -34,7 +34,7 @@ def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
     for fd in (lock_fd, control_fd):
         posix.set_inheritable(fd, False)  # the program must hold neither the lock nor the line
     fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # already ours: fails only if it was not handed over
-    keeper = Keeper(directory, control_fd)
+    keeper = Keeper(directory, _socket.socket(fileno=control_fd))
     try:
         started = keeper.start(gate)
     except Abandoned:

@@ -1,8 +1,3 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """The keeper's own copy of what `spawners/frames.py` explains; a test compares the two."""
 
 import _struct

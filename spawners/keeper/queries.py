@@ -1,8 +1,3 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """What a program asks its terminal, found by a plain search."""
 
 import time

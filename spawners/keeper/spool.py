@@ -1,17 +1,11 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """The output on disk."""
 
 import errno
-import posix
 import time
 
 from spawners.keeper.files import unlink
 from spawners.keeper.protocol import INDEX, RELEASE
-from spawners.keeper.system import now_ms
+from spawners.keeper.system import APPEND, close, now_ms, open_file, write
 
 MYPY = False
 if MYPY:
@@ -68,10 +62,9 @@ class Spool:
         self.end += size
 
     def open_segment(self) -> None:
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
         self.segments.append([self.end, 0])
-        self.index_fd = posix.open("%s/index.%d" % (self.directory, self.end), flags, 0o600)
-        self.data_fd = posix.open("%s/spool.%d" % (self.directory, self.end), flags, 0o600)
+        self.index_fd = open_file("%s/index.%d" % (self.directory, self.end), APPEND)
+        self.data_fd = open_file("%s/spool.%d" % (self.directory, self.end), APPEND)
         self.last_kind = -1
         self.trim()
 
@@ -80,18 +73,18 @@ class Spool:
         at = now_ms()
         segment = self.segments[-1]
         if kind != self.last_kind or not 0 <= at - self.last_ms < INDEX_MS:
-            if posix.write(self.index_fd, INDEX.pack(self.end, at << 16 | kind << 8)) != INDEX.size:
+            if write(self.index_fd, INDEX.pack(self.end, at << 16 | kind << 8)) != INDEX.size:
                 raise OSError(errno.ENOSPC, "half an index record")
             self.last_kind, self.last_ms = kind, at
             segment[1] += INDEX.size
-        written = posix.write(self.data_fd, view[: max(self.segment_limit - segment[1], 1)])
+        written = write(self.data_fd, view[: max(self.segment_limit - segment[1], 1)])
         segment[1] += written
         return written
 
     def close_segment(self) -> None:
         for fd in (self.data_fd, self.index_fd):
             if fd >= 0:
-                posix.close(fd)
+                close(fd)
         self.data_fd = self.index_fd = -1
         if self.segments and self.segments[-1][0] == self.end:  # nothing went into it
             self.delete(self.segments.pop()[0])

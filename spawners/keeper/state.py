@@ -1,26 +1,20 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """What a keeper knows, and the files it watches."""
 
-import _socket
-import posix
-import select
 import time
 
 from spawners.keeper.files import loads, read_file
-from spawners.keeper.processes import boot_id, started_of
+from spawners.keeper.host import boot_id, started_of
 from spawners.keeper.spool import Spool
+from spawners.keeper.system import Poll, getpid
 
 MYPY = False
 if MYPY:
+    import _socket
     from collections.abc import Callable
     from typing import Any
 
     from spawners.keeper.connection import Connection, Input
-    from spawners.keeper.memory import MemoryEvidence
+    from spawners.keeper.host import Ended, Listener, MemoryEvidence, Tree
     from spawners.keeper.terminal import Terminal
 
 BIRTH_HOLD_S = 5.0  # nothing is rotated away before the one who spawned had time to follow
@@ -29,10 +23,10 @@ BIRTH_HOLD_S = 5.0  # nothing is rotated away before the one who spawned had tim
 class State:
     """The attributes of a keeper. The classes that build on it each add one of its concerns."""
 
-    def __init__(self, directory: str, control_fd: int) -> None:
+    def __init__(self, directory: str, control: "_socket.socket") -> None:
         self.directory = directory
         self.spec: dict[str, Any] = loads(read_file(directory + "/spec.json"))
-        self.me = posix.getpid()
+        self.me = getpid()
         self.identity: dict[str, Any] = {
             "keeperPid": self.me,
             "keeperStarted": started_of(self.me),
@@ -42,10 +36,11 @@ class State:
             "startedMs": 0,
         }
         self.pid = 0
-        self.subreaper = False
-        self.memory: MemoryEvidence  # from `prepare` on
+        self.tree: Tree  # from `prepare` on, like these
+        self.memory: MemoryEvidence
+        self.listener: Listener
         self.reserve_fd = self.child_fd = self.wake_fd = -1
-        self.poll = select.poll()
+        self.poll = Poll()
         self.handlers: dict[int, Callable[[int], None]] = {}
         self.connections: dict[int, Connection] = {}
         self.pipes: dict[int, int] = {}  # fd → stream
@@ -59,14 +54,11 @@ class State:
         self.terminal: Terminal | None = None
         self.fresh: tuple[int, bytes] | None = None  # what was read just now, for those who are up to date
         self.alive = False
-        self.childless = False
-        self.status = 0
-        self.usage: Any = None
+        self.ended: Ended | None = None
         self.exit: dict[str, Any] | None = None
         self.durable = False
         self.leaving = False
         self.terminated = self.unheard = False  # set by signal handlers, acted on by `tick`
-        self.ended_ms = 0
         self.ended_by: str | None = None
         self.timeout_at: float | None = None
         self.drain_at: float | None = None
@@ -81,7 +73,7 @@ class State:
         self.leftovers: dict[int, str] = {}
         self.survivors: list[str] = []
         self.gave_up = False
-        self.birth = self.adopt(_socket.socket(fileno=control_fd))
+        self.birth = self.adopt(control)
         self.birth.hold, self.birth.hold_until = 0, time.monotonic() + BIRTH_HOLD_S
 
     def watch(self, fd: int, events: int, handler: "Callable[[int], None]") -> None:

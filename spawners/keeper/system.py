@@ -1,17 +1,109 @@
-# ruff: noqa: E402
+"""What the rest stands on: files, polling, the clock, signals, and places to die at in tests.
+
+The same names on every system; those of Windows are in `windows/system.py`.
+"""
+
 import sys
-
-assert sys.platform != "win32"
-
-"""What the rest stands on: signals, the clock, and places to die at in tests."""
-
-import _signal  # type: ignore[import-not-found, unused-ignore]
-import posix
 import time
 
-SIGINT, SIGKILL, SIGTERM, SIGCONT = 2, 9, 15, _signal.SIGCONT
+if sys.platform == "win32":
+    from spawners.keeper.windows.system import (
+        APPEND,
+        CREATE,
+        POLLERR,
+        POLLIN,
+        POLLOUT,
+        READ,
+        Poll,
+        close,
+        exists,
+        fsync,
+        getpid,
+        lseek,
+        open_file,
+        read,
+        remove,
+        rename,
+        sync_directory,
+        truncate,
+        vanish,
+        variable,
+        write,
+    )
+else:
+    import posix
+    from posix import close, fsync, getpid, lseek, read, rename, write
+    from posix import ftruncate as truncate
+    from posix import unlink as remove
+    from select import POLLERR, POLLIN, POLLOUT
+    from select import poll as Poll
+
+    READ = posix.O_RDONLY
+    CREATE = posix.O_RDWR | posix.O_CREAT | posix.O_TRUNC
+    APPEND = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND
+
+    def open_file(path: str, flags: int) -> int:
+        """Open a file that no program we start gets to see; a new one is for its owner alone."""
+        return posix.open(path, flags | posix.O_CLOEXEC, 0o600)
+
+    def exists(path: str) -> bool:
+        try:
+            posix.stat(path)
+        except OSError:
+            return False
+        return True
+
+    def sync_directory(path: str) -> None:
+        """Make the names in it durable. Best effort: only a power loss right now could undo them."""
+        fd = open_file(path, READ)
+        try:
+            fsync(fd)
+        except OSError:
+            pass
+        finally:
+            close(fd)
+
+    def variable(name: str) -> str:
+        return posix.environ.get(name.encode(), b"").decode()
+
+    def vanish() -> None:
+        posix.kill(getpid(), SIGKILL)
+
+
+SIGINT, SIGKILL, SIGTERM = 2, 9, 15
 LINUX = sys.platform == "linux"
-ARMED = posix.environ.get(b"MUSTER_FAILPOINT", b"").decode().split(",")
+ARMED = variable("MUSTER_FAILPOINT").split(",")
+
+__all__ = [
+    "APPEND",
+    "ARMED",
+    "CREATE",
+    "LINUX",
+    "POLLERR",
+    "POLLIN",
+    "POLLOUT",
+    "READ",
+    "SIGINT",
+    "SIGKILL",
+    "SIGTERM",
+    "Poll",
+    "close",
+    "exists",
+    "failpoint",
+    "fsync",
+    "getpid",
+    "lseek",
+    "now_ms",
+    "open_file",
+    "read",
+    "remove",
+    "rename",
+    "sync_directory",
+    "truncate",
+    "vanish",
+    "variable",
+    "write",
+]
 
 
 def now_ms() -> int:
@@ -19,5 +111,6 @@ def now_ms() -> int:
 
 
 def failpoint(name: str) -> None:
+    """Die at once, without any clean-up, where a test wants that."""
     if name in ARMED:
-        posix.kill(posix.getpid(), SIGKILL)
+        vanish()

@@ -1,29 +1,19 @@
-# ruff: noqa: E402
-import sys
+"""A program's terminal: its size, its modes, and who types into it."""
 
-assert sys.platform != "win32"
-
-"""The master side of a program's terminal."""
-
-import _struct
-import fcntl
-import posix
-import select
-import termios
 import time
 
 from spawners.keeper.connection import Refusal
 from spawners.keeper.files import read_file, unlink, write_all
+from spawners.keeper.host import Tty
 from spawners.keeper.modes import ModeScan
 from spawners.keeper.protocol import SIZES
 from spawners.keeper.queries import Queries
-from spawners.keeper.system import now_ms
+from spawners.keeper.system import APPEND, CREATE, close, now_ms, open_file, rename, truncate
 
 MYPY = False
 if MYPY:
     from typing import Any
 
-IUTF8 = 0o40000  # asm-generic/termbits.h and macOS alike; `termios` does not name it
 SIZES_KEPT = 32768  # records; half of them stay when the file is cut
 TYPING_S = 2.0  # how long a person keeps the keyboard after a line is finished
 DRAFT_S = 30.0  # and after a key that left a line unfinished
@@ -52,36 +42,28 @@ def checked_size(asked: "dict[str, Any]") -> "tuple[int, int]":
     return rows, columns
 
 
-class Terminal:
-    """The master side of the program's terminal, and what is to be known about it.
-
-    The other side is held open too while the program runs: it tells what input is still unread, and a
-    program that closes its own files for a while does not end the output.
-    """
+class Terminal(Tty):
+    """Our side of the program's terminal, and what is to be known about it."""
 
     def __init__(self, directory: str, size: "dict[str, int]") -> None:
         self.directory = directory
-        self.master, self.slave = posix.openpty()
-        self.path = posix.ttyname(self.slave)
-        posix.set_blocking(self.master, False)
-        attributes = termios.tcgetattr(self.slave)
-        attributes[0] |= IUTF8  # the line editor deletes characters, not bytes
-        termios.tcsetattr(self.slave, termios.TCSANOW, attributes)
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
-        self.sizes_fd = posix.open(directory + "/sizes", flags, 0o600)
+        super().__init__(size["rows"], size["columns"])
+        self.sizes_fd = open_file(directory + "/sizes", APPEND)
         self.recorded = 0
         self.rows = self.columns = 0
         self.typed_by, self.free_at = "", 0.0
-        self.line_begun = False  # whether the line editor holds the beginning of a line
         self.queries = Queries()
         self.modes = ModeScan()
-        self.resize(size["rows"], size["columns"], 0)
+        self.note_size(size["rows"], size["columns"], 0)
 
     def resize(self, rows: int, columns: int, offset: int) -> bool:
-        """Whether that changed anything. The kernel tells the program's foreground group."""
-        if (rows, columns) == (self.rows, self.columns):
+        """Whether that changed anything."""
+        if (rows, columns) == (self.rows, self.columns) or not self.set_size(rows, columns):
             return False
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, _struct.pack("HHHH", rows, columns, 0, 0))
+        self.note_size(rows, columns, offset)
+        return True
+
+    def note_size(self, rows: int, columns: int, offset: int) -> None:
         self.rows, self.columns = rows, columns
         try:
             if self.recorded >= SIZES_KEPT:
@@ -90,69 +72,23 @@ class Terminal:
             self.recorded += 1
         except OSError:  # a full disk: the screen of a later viewer may be wrapped wrongly for a while
             try:
-                posix.ftruncate(self.sizes_fd, self.recorded * SIZES.size)  # part of it would shift the next
+                truncate(self.sizes_fd, self.recorded * SIZES.size)  # part of it would shift the next
             except OSError:
                 pass
-        return True
 
     def cut_sizes(self) -> None:
         path = self.directory + "/sizes"
         kept = read_file(path)[-SIZES_KEPT // 2 * SIZES.size :]
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_APPEND | posix.O_CLOEXEC
-        fd = posix.open(path + ".tmp", flags, 0o600)
+        unlink(path + ".tmp")
+        fd = open_file(path + ".tmp", APPEND)
         try:
             write_all(fd, kept)
-            posix.rename(path + ".tmp", path)
+            rename(path + ".tmp", path)
         except OSError:
-            posix.close(fd)
+            close(fd)
             raise
-        posix.close(self.sizes_fd)
+        close(self.sizes_fd)
         self.sizes_fd, self.recorded = fd, len(kept) // SIZES.size
-
-    def settings(self) -> "tuple[bool, bool, bool]":
-        """Whether the line editor is on, whether it echoes, whether ^C is a signal."""
-        try:
-            local = termios.tcgetattr(self.master)[3]
-        except OSError:
-            return False, False, False
-        return bool(local & termios.ICANON), bool(local & termios.ECHO), bool(local & termios.ISIG)
-
-    def special(self, index: int) -> bytes:
-        """The control character of this index, as of now."""
-        try:
-            return bytes(termios.tcgetattr(self.master)[6][index])
-        except (OSError, TypeError):
-            return b""
-
-    def unread(self) -> int:
-        """Bytes of input that the program has not read yet."""
-        if self.slave < 0:
-            return 0
-        try:
-            select.select([self.slave], [], [], 0)  # has the kernel hand over what was just written
-            return int.from_bytes(fcntl.ioctl(self.slave, termios.FIONREAD, bytes(4)), sys.byteorder)
-        except OSError:
-            return 0
-
-    def put_in(self, data: bytes) -> None:
-        """These bytes go into the terminal next."""
-        ends = (b"\n", b"\r", self.special(termios.VEOF), self.special(termios.VKILL))
-        self.line_begun = self.settings()[0] and not data.endswith(ends)
-
-    def end_of_file(self) -> bytes:
-        """What has the program read end of file; behind part of a line the first only hands that over."""
-        return self.special(termios.VEOF) * (2 if self.line_begun and self.settings()[0] else 1)
-
-    def drop_unread(self) -> None:
-        """As the kernel does at ^C, which would not reach it while the program does not read."""
-        if self.slave >= 0 and not termios.tcgetattr(self.master)[3] & termios.NOFLSH:
-            termios.tcflush(self.slave, termios.TCIFLUSH)
-
-    def is_signal(self, data: bytes) -> bool:
-        """Whether these keys are, with the settings of now, one that signals the foreground group."""
-        keys = (termios.VINTR, termios.VQUIT, termios.VSUSP)
-        disabled = b"\0"  # _POSIX_VDISABLE
-        return self.settings()[2] and data != disabled and data in [self.special(key) for key in keys]
 
     def typed(self, name: str, data: bytes) -> None:
         """A person has typed: nothing automatic may come between their keys."""
@@ -163,18 +99,6 @@ class Terminal:
     def free_in_ms(self) -> int:
         return max(0, int((self.free_at - time.monotonic()) * 1000))
 
-    def interrupt_group(self) -> int:
-        """The group in the foreground, 0 if there is none."""
-        try:
-            return posix.tcgetpgrp(self.master)
-        except OSError:
-            return 0
-
-    def close_slave(self) -> None:
-        if self.slave >= 0:
-            posix.close(self.slave)
-            self.slave = -1
-
     def before_delete(self, start: int, following: int) -> None:
         """Note which modes a segment of the spool has left the terminal in, before it is deleted.
 
@@ -182,12 +106,11 @@ class Terminal:
         """
         try:
             self.modes.scan(read_file("%s/spool.%d" % (self.directory, start)))
-            flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
-            fd = posix.open("%s/prelude.%d" % (self.directory, following), flags, 0o600)
+            fd = open_file("%s/prelude.%d" % (self.directory, following), CREATE)
             try:
                 write_all(fd, self.modes.prelude())
             finally:
-                posix.close(fd)
+                close(fd)
         except OSError:
             pass
         unlink("%s/prelude.%d" % (self.directory, start))

@@ -1,8 +1,3 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """Those who look at the program's terminal: sizes, keys, and whose turn it is to type."""
 
 import _struct

@@ -1,20 +1,14 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """Frames in and out of a keeper."""
-
-import _socket
-import select
 
 from spawners.keeper.connection import Connection
 from spawners.keeper.files import dumps, write_all
 from spawners.keeper.protocol import DONE, HEADER, HELLO, REFUSED, VERSION
 from spawners.keeper.state import State
+from spawners.keeper.system import POLLIN, POLLOUT
 
 MYPY = False
 if MYPY:
+    import _socket
     from typing import Any
 
 READ_SIZE = 65536  # what a pipe holds on Linux
@@ -27,19 +21,19 @@ class Wire(State):
     def adopt(self, connected: "_socket.socket") -> Connection:
         connection = Connection(connected)
         self.connections[connected.fileno()] = connection
-        self.watch(connected.fileno(), select.POLLIN, self.on_frame)
+        self.watch(connected.fileno(), POLLIN, self.on_frame)
         return connection
 
     def on_connect(self, _: int) -> None:
         try:
-            fd, _address = self.listener._accept()  # type: ignore[attr-defined]
+            connection = self.adopt(self.listener.accept())
         except OSError:
             return
-        connection = self.adopt(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd))
+        connection.owes = self.listener.token
         if len(self.connections) > MAX_CONNECTIONS:
             self.drop(connection)
-            return
-        self.send(connection, HELLO, self.hello())
+        elif not connection.owes:
+            self.send(connection, HELLO, self.hello())
 
     def on_frame(self, fd: int) -> None:
         connection = self.connections[fd]
@@ -49,6 +43,11 @@ class Wire(State):
             data = connection.socket.recv(READ_SIZE)
             if not data:
                 raise ValueError("closed")
+            if connection.owes:
+                data = connection.prove(data)
+                if connection.owes:
+                    return
+                self.send(connection, HELLO, self.hello())
             frames = connection.frames(data)
         except BlockingIOError:
             return
@@ -68,7 +67,7 @@ class Wire(State):
             self.drop(connection)
             return False
         if connection.socket.fileno() in self.handlers:
-            events = select.POLLIN | (select.POLLOUT if connection.unsent else 0)
+            events = POLLIN | (POLLOUT if connection.unsent else 0)
             self.poll.modify(connection.socket.fileno(), events)
         return True
 

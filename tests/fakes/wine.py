@@ -1,0 +1,83 @@
+"""Programs of Windows, run under wine: the official CPython that `.ci/wine.sh` has put into a folder.
+
+A run has a copy of wine's prefix for itself, so that its end takes along whatever it has left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["VARIABLE", "Wine", "prefix", "why_missing"]
+
+VARIABLE = "MUSTER_TEST_WINE"
+"""Environment variable with the folder that `.ci/wine.sh` has made."""
+
+ROOT = Path(__file__).parents[2]
+
+
+def why_missing() -> str:
+    """Why nothing can be run under wine; empty: it can."""
+    folder = os.environ.get(VARIABLE, "")
+    if not folder or not os.path.exists(f"{folder}/complete"):
+        return f"{VARIABLE} names no folder made by .ci/wine.sh"
+    return "" if shutil.which("wine") and shutil.which("wineserver") else "wine is not on PATH"
+
+
+@dataclass(frozen=True)
+class Wine:
+    """One prefix of wine, with the Python in `folder`."""
+
+    folder: str
+    prefix: str
+
+    def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006
+        """Quiet, without what this Linux would tell a program of itself; the tree can be imported."""
+        kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
+        ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(str(ROOT))}
+        return {**kept, **ours, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **extra}
+
+    def python(
+        self,
+        *words: str,
+        env: Mapping[str, str] = {},
+        stdin: bytes = b"",
+        timeout_s: float = 120.0,  # noqa: B006
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run `python.exe words` to its end, on pipes: wine 8 gives Python no files. Raises `TimeoutExpired`."""
+        return subprocess.run(
+            ["wine", f"{self.folder}/python/python.exe", *words],
+            input=stdin,
+            capture_output=True,
+            env=self.environ(env),
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def kill(self) -> None:
+        """End every program of this prefix."""
+        subprocess.run(["wineserver", "-k"], env=self.environ(), check=False)
+
+
+@contextlib.contextmanager
+def prefix() -> Iterator[Wine]:
+    """A prefix of its own, whose programs are ended afterwards."""
+    folder = os.environ[VARIABLE]
+    with tempfile.TemporaryDirectory(prefix="mu-wine-", dir="/tmp") as place:
+        shutil.copytree(f"{folder}/prefix", f"{place}/prefix", symlinks=True)
+        wine = Wine(folder, f"{place}/prefix")
+        try:
+            yield wine
+        finally:
+            wine.kill()
+
+
+def windows_path(path: str) -> str:
+    """How a program under wine calls this file."""
+    return "Z:" + path.replace("/", "\\")
