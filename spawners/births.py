@@ -7,6 +7,7 @@ connection, and proves over that connection that its program has been executed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -206,21 +207,37 @@ class Keepers:
         return pid
 
     async def _execute(self, ref: SessionRef, lock: int, limits: Limits) -> tuple[Line, dict[str, Any]]:
-        ours, theirs = socket.socketpair()
         place = bool(limits) or (self._scopes is not None and self._scopes.usable)
-        words = [ref.directory, str(lock), str(theirs.fileno()), *(["gate"] if place else [])]
+        with contextlib.closing(_os.Calling()) as calling:
+            fds = (lock, calling.fd)
+            words = (ref.directory, *(str(_os.number_of(fd)) for fd in fds), *(("gate",) if place else ()))
+            try:
+                keeper = start_program(self._program, words, fds=fds, log=f"{ref.directory}/keeper.log")
+            except OSError as error:
+                raise SpawnFailed(f"cannot start a keeper: {error.strerror}", error.errno) from error
+            finally:
+                calling.given()
+            self._executed.add(keeper)
+            _os.on_exit(keeper.pid, lambda: self._reap(keeper))
+            failpoint("after_keeper_started")
+            line = await self._answered(calling, keeper, ref)
+        return await self._birth(line, ref, limits, lambda: end_executed(keeper))
+
+    async def _answered(self, calling: _os.Calling, keeper: subprocess.Popen[bytes], ref: SessionRef) -> Line:
+        """The line to a keeper that has just been executed. Raises `SpawnFailed` if it never comes."""
+        if not calling.waits:
+            return await take_up(await calling.answered())
+        answer, gone = asyncio.ensure_future(calling.answered()), asyncio.Event()
+        _os.on_exit(keeper.pid, gone.set)
+        leaving = asyncio.ensure_future(gone.wait())
         try:
-            fds = (lock, theirs.fileno())
-            keeper = start_program(self._program, words, fds=fds, log=f"{ref.directory}/keeper.log")
-        except OSError as error:
-            ours.close()
-            raise SpawnFailed(f"cannot start a keeper: {error.strerror}", error.errno) from error
+            await asyncio.wait([answer, leaving], timeout=BIRTH_S, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return await take_up(answer.result())
         finally:
-            theirs.close()
-        self._executed.add(keeper)
-        _os.on_exit(keeper.pid, lambda: self._reap(keeper))
-        failpoint("after_keeper_started")
-        return await self._birth(await take_up(ours), ref, limits, lambda: end_executed(keeper))
+            answer.cancel()
+            leaving.cancel()
+        raise await asyncio.to_thread(stillborn, ref, lambda: end_executed(keeper))
 
     async def _birth(
         self, line: Line, ref: SessionRef, limits: Limits | None, end: Callable[[], None]

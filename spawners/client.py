@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import os
 import re
-import shutil
 
 from spawners import _os, failpoint, recovery
 from spawners.births import Keepers
@@ -32,6 +31,8 @@ SOCKET_PATH_LIMIT = 103
 HELLO_S = 5.0
 GIB = 1024**3
 _AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
+"""Names that are no folder on Windows, or another one's; refused everywhere, so that ids mean one thing."""
 _INLINE_STDIN = 256 * 1024
 """Input up to this size is written on the event loop (0.1 ms), more in a thread."""
 
@@ -75,7 +76,7 @@ class KeeperSpawner:
         try:
             return await self._prepare_and_start(ref, launch)
         except SpawnFailed:
-            await asyncio.to_thread(shutil.rmtree, ref.directory, ignore_errors=True)
+            await asyncio.to_thread(_os.remove_tree, ref.directory)
             raise
 
     async def reattach(self, ref: SessionRef) -> KeeperSession:
@@ -103,7 +104,7 @@ class KeeperSpawner:
         if spec is not None:
             with contextlib.suppress(OSError):
                 os.unlink(spec["socket"])
-        await asyncio.to_thread(shutil.rmtree, ref.directory, ignore_errors=True)
+        await asyncio.to_thread(_os.remove_tree, ref.directory)
 
     # -- beyond the port: what a recovering daemon needs
 
@@ -136,6 +137,8 @@ class KeeperSpawner:
     def _check(self, launch: Launch) -> None:
         if not _AGENT_ID.fullmatch(launch.agent_id):
             raise SpawnFailed(f"{launch.agent_id!r} cannot be an agent id: letters, digits and . _ - only")
+        if _RESERVED.fullmatch(launch.agent_id):
+            raise SpawnFailed(f"{launch.agent_id!r} cannot be an agent id: no folder of Windows is called so")
         if not launch.argv or not launch.argv[0]:
             raise SpawnFailed("there is no program to execute: argv is empty")
         if launch.leftovers not in ("end", "keep"):
@@ -158,7 +161,12 @@ class KeeperSpawner:
 
     async def _prepare_and_start(self, ref: SessionRef, launch: Launch) -> KeeperSession:
         directory = AgentDirectory(ref.directory)
-        marked = dataclasses.replace(launch, env={**launch.env, MARK: launch.agent_id, PLACE: ref.directory})
+        try:
+            argv = _os.resolved(launch.argv, launch.env)
+        except OSError as error:
+            raise SpawnFailed(f"cannot execute {error}", error.errno) from error
+        env = {**launch.env, MARK: launch.agent_id, PLACE: ref.directory}
+        marked = dataclasses.replace(launch, argv=argv, env=env)
         write = functools.partial(directory.write_spec, marked, self._socket(ref.agent_id), self._held_bytes)
         try:
             lock = _os.lock_new(directory.lock_file)

@@ -107,7 +107,7 @@ class AgentDirectory:
             "socket": _text(socket),
         }
         self._write("spec.tmp", json.dumps(spec).encode())
-        os.rename(self.file("spec.tmp"), self.file("spec.json"))
+        os.replace(self.file("spec.tmp"), self.file("spec.json"))
 
     def _write(self, name: str, data: bytes) -> None:
         fd = os.open(self.file(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -120,7 +120,7 @@ class AgentDirectory:
         with contextlib.suppress(OSError):
             if spec is not None:
                 self._write("spec.tmp", json.dumps({**spec, "env": dict.fromkeys(spec["env"], "")}).encode())
-                os.rename(self.file("spec.tmp"), self.file("spec.json"))
+                os.replace(self.file("spec.tmp"), self.file("spec.json"))
             os.unlink(self.file("stdin"))
 
     def spec(self) -> dict[str, Any] | None:

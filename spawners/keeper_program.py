@@ -10,24 +10,29 @@ import struct
 import subprocess
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from spawners import failpoint
+from spawners import _os, failpoint
 
 __all__ = ["compiled_keeper", "start_program"]
 
 _ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", failpoint.VARIABLE)
 """All a keeper inherits: what its Python needs to start. Above all not the mark of another agent."""
 
-_FIRST = ("system", "files", "protocol", "connection")
-_POSIX = ("processes", "memory", "execute", "tree", "tty", "listener", "stdio")
-_WINDOWS = ("windows.system",)
-MODULES = (
-    *_FIRST,
-    *_POSIX,
+_SHARED = (
     *("host", "spool", "keys", "modes", "queries", "terminal", "state", "wire", "output", "input", "viewers"),
-    *("answers", "ladder", "record", "birth", "keeper", "program"),
+    *("answers", "ladder", "record", "birth", "keeper"),
 )
+POSIX_MODULES = (
+    *("system", "files", "protocol", "connection", "processes", "memory", "execute", "tree"),
+    *("tty", "listener", "stdio", *_SHARED, "program"),
+)
+WINDOWS_MODULES = (
+    *("windows.api", "windows.pipes", "windows.system", "system", "files", "protocol", "connection"),
+    *("windows.identity", "windows.execute", "windows.job", "windows.console", "windows.listener"),
+    *("windows.stdio", *_SHARED, "windows.program"),
+)
+MODULES = WINDOWS_MODULES if _os.has_job_objects else POSIX_MODULES
 """The package `spawners.keeper` in the order in which its modules import each other."""
 
 _SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper")
@@ -48,7 +53,7 @@ def compiled_keeper(cache: str) -> str:
     Compiling two thousand lines at every start would cost each spawn twenty milliseconds, finding twenty
     files two. And a keeper that is one file cannot be half of an old version and half of a new one.
     """
-    sources = {name: _read(f"{_SOURCE}/{name}.py") for name in MODULES}
+    sources = {name: _read(f"{_SOURCE}/{name.replace('.', '/')}.py") for name in MODULES}
     known = repr(sources) + _LOADER + sys.version
     digest = hashlib.sha256(known.encode()).hexdigest()[:16]
     target = os.path.join(cache, f"keeper-{digest}.{sys.implementation.cache_tag}.pyc")
@@ -70,7 +75,8 @@ def _read(path: str) -> str:
 
 def _bundle(sources: Mapping[str, str]) -> bytes:
     """A .pyc file (PEP 552, never checked against a source) that brings all modules and runs `main`."""
-    package = [("spawners", _code("", "spawners")), ("spawners.keeper", _code("", "keeper"))]
+    folders = ("spawners", "spawners.keeper", *({"spawners.keeper.windows"} if _os.has_job_objects else ()))
+    package = [(name, _code("", name)) for name in folders]
     modules = [(f"spawners.keeper.{name}", _code(text, name)) for name, text in sources.items()]
     loader = _LOADER.format(data=marshal.dumps([*package, *modules]))
     return importlib.util.MAGIC_NUMBER + struct.pack("<IQ", 1, 0) + marshal.dumps(_code(loader, "loader"))
@@ -81,23 +87,9 @@ def _code(text: str, name: str) -> types.CodeType:
 
 
 def start_program(
-    program: str, words: list[str], *, fds: tuple[int, ...], log: str
+    program: str, words: Sequence[str], *, fds: tuple[int, ...], log: str
 ) -> subprocess.Popen[bytes]:
-    """Execute the keeper with these words and file descriptors, detached, its complaints appended to `log`.
-
-    Raises OSError. The vfork path of `Popen`: a fork would stall a large daemon.
-    """
-    errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-E", "-X", "utf8", program, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd="/",
-            env={name: os.environ[name] for name in _ENV if name in os.environ},
-            pass_fds=fds,
-            start_new_session=True,
-        )
-    finally:
-        os.close(errors)
+    """Execute the keeper with these words and files, detached. Raises OSError."""
+    env = {name: os.environ[name] for name in _ENV if name in os.environ}
+    flags = ("-I", "-S", "-E", "-X", "utf8")
+    return _os.start_detached([*flags, program, *words], env, log=log, fds=fds)

@@ -7,6 +7,7 @@ import itertools
 import socket
 from typing import Any, Protocol, cast
 
+from spawners import _os
 from spawners.errors import SessionEnded, SpawnerError, SpawnFailed
 from spawners.frames import (
     Decoder,
@@ -234,12 +235,11 @@ def _failure(payload: dict[str, Any]) -> SpawnFailed:
 
 async def dial(path: str) -> Line:
     """Connect to a listening keeper. Raises OSError."""
-    _, line = await asyncio.get_running_loop().create_unix_connection(Line, path)
-    return line
+    return await _os.dial(Line, path)
 
 
 async def take_up(end: socket.socket) -> Line:
     """A line over our end of a socket pair."""
     end.setblocking(False)
-    _, line = await asyncio.get_running_loop().create_unix_connection(Line, sock=end)
+    _, line = await asyncio.get_running_loop().create_connection(Line, sock=end)
     return line

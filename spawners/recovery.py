@@ -46,11 +46,15 @@ async def find(ref: SessionRef) -> Line | Exit:
 
 
 def signal_keeper(directory: AgentDirectory, name: str) -> None:
-    """Send the signal called `name` to the keeper, if it is still the process that was written down."""
-    child = directory.child()
+    """Send the signal called `name` to the keeper, if it is still the process that was written down.
+
+    Where there is no such signal there is nothing that it would mend.
+    """
+    number = int(getattr(signal, name, 0))
+    child = directory.child() if number else None
     keeper = _os.process(child.keeper_pid) if child else None
     if child and keeper and keeper.started == child.keeper_started:
-        _os.send_signal(keeper, getattr(signal, name))
+        _os.send_signal(keeper, number)
 
 
 def lost(ref: SessionRef) -> SessionLost:

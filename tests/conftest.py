@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import functools
 import os
 import shutil
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import systemd_user
+import wine
 
 REQUIRE = "MUSTER_TEST_REQUIRE"
 """Names, separated by commas, that must be here: absence fails instead of skipping. `all`: every one."""
@@ -68,10 +70,19 @@ def _cgroup() -> str:
     return "" if os.access(folder, os.W_OK) and not _root() else "no writable memory cgroup"
 
 
+def _wine() -> bool:
+    return os.name == "nt" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
 MISSING: dict[str, Callable[[], str]] = {
     "root": _root,
     "cgroup": _cgroup,
     "systemd": systemd_user.why_missing,
+    "windows": lambda: "" if os.name == "nt" else "Windows only",
+    "wine": wine.why_missing,
+    "posix": lambda: "" if os.name == "posix" else "Windows has no such thing",
+    "ctrl-break": lambda: "GenerateConsoleCtrlEvent fails under wine" if _wine() else "",
+    "resize": lambda: "ResizePseudoConsole is not implemented by wine" if _wine() else "",
     "linux": lambda: "" if sys.platform == "linux" else "Linux only",
     "postgres": lambda: _listens("MUSTER_TEST_POSTGRES", 5432),
     "nats": lambda: _listens("MUSTER_TEST_NATS", 4222),

@@ -55,6 +55,7 @@ def test_no_test_uses_a_mock() -> None:
 
 def test_the_keeper_imports_only_modules_written_in_c() -> None:
     modules = [source for source in sources("spawners") if source.path.startswith(rules.KEEPER)]
+    modules = [source for source in modules if not source.path.startswith(rules.KEEPER + "windows/")]
     assert modules
     assert not [complaint for module in modules for complaint in rules.c_modules_only(module)]
 

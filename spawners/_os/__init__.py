@@ -4,10 +4,11 @@
 `on_exit(pid, callback)` · `collect(pid)` · `lock_new(path)` · `is_locked(path)` · `raise_file_limit()` ·
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
-`hand_over(line, data, fds)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `Group(argv, env, cwd)` ·
-`find_program(name, path)` · `resolve(argv, path)` · `program_folders` · `start_server(argv, …)` ·
-`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
-`take_console()`
+`hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
+`number_of(fd)` · `has_job_objects` · `remove_tree(path)` ·
+`resolved(argv, env)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `Group(argv, env, cwd)` ·
+`find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `stored_environment()` ·
+`read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` · `take_console()`
 """
 
 from __future__ import annotations
@@ -34,30 +35,63 @@ else:
         proportional_bytes,
         resident_bytes,
         unit_of,
-        usable_cpus,
     )
 
 if sys.platform == "linux":
     from spawners._os.linux import boot_id, fork_is_safe, has_mark, on_exit, process, processes, send_signal
-    from spawners._os.own_tty import OwnTty, take_console
-    from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
+    from spawners._os.posix import (
+        Calling,
+        collect,
+        dial,
+        hand_over,
+        has_job_objects,
+        is_locked,
+        lock_new,
+        number_of,
+        raise_file_limit,
+        remove_tree,
+        resolved,
+        start_detached,
+        why_unsupported,
+    )
 elif sys.platform == "darwin":
     from spawners._os.darwin import boot_id, has_mark, on_exit, process, processes, send_signal
-    from spawners._os.own_tty import OwnTty, take_console
-    from spawners._os.posix import collect, hand_over, is_locked, lock_new, raise_file_limit, why_unsupported
+    from spawners._os.posix import (
+        Calling,
+        collect,
+        dial,
+        hand_over,
+        has_job_objects,
+        is_locked,
+        lock_new,
+        number_of,
+        raise_file_limit,
+        remove_tree,
+        resolved,
+        start_detached,
+        why_unsupported,
+    )
+    from spawners._os.usage import usable_cpus
 else:
+    from spawners._os.loopback import Calling, dial
     from spawners._os.windows import (
         boot_id,
         collect,
         hand_over,
+        has_job_objects,
         has_mark,
         is_locked,
         lock_new,
+        number_of,
         on_exit,
         process,
         processes,
         raise_file_limit,
+        remove_tree,
+        resolved,
         send_signal,
+        start_detached,
+        usable_cpus,
         why_unsupported,
     )
 
@@ -70,11 +104,11 @@ if sys.platform == "win32":
         on_told_to_end,
         program_folders,
         read_pipe,
-        resolve,
         start_server,
         stored_environment,
     )
 else:
+    from spawners._os.own_tty import OwnTty, take_console
     from spawners._os.programs_posix import (
         Group,
         find_program,
@@ -82,12 +116,12 @@ else:
         on_told_to_end,
         program_folders,
         read_pipe,
-        resolve,
         start_server,
         stored_environment,
     )
 
 __all__ = [
+    "Calling",
     "Group",
     "ManagerError",
     "OwnTty",
@@ -95,14 +129,17 @@ __all__ = [
     "boot_id",
     "cgroup_limits",
     "collect",
+    "dial",
     "find_program",
     "fork_is_safe",
     "hand_over",
+    "has_job_objects",
     "has_mark",
     "is_locked",
     "listen",
     "lock_new",
     "manager_socket",
+    "number_of",
     "on_exit",
     "on_told_to_end",
     "process",
@@ -111,9 +148,11 @@ __all__ = [
     "proportional_bytes",
     "raise_file_limit",
     "read_pipe",
+    "remove_tree",
     "resident_bytes",
-    "resolve",
+    "resolved",
     "send_signal",
+    "start_detached",
     "start_scope",
     "start_server",
     "stop_unit",

@@ -22,7 +22,6 @@ __all__ = [
     "on_told_to_end",
     "program_folders",
     "read_pipe",
-    "resolve",
     "start_server",
     "stored_environment",
 ]
@@ -41,11 +40,6 @@ def find_program(name: str, path: str) -> str | None:
     """The absolute path of the program `name` among the folders of `path`."""
     found = shutil.which(name, path=path)
     return None if found is None else os.path.abspath(found)
-
-
-def resolve(argv: Sequence[str], path: str) -> tuple[str, ...]:
-    """What is really executed for `argv`: here, always that."""
-    return tuple(argv)
 
 
 def stored_environment() -> dict[str, str] | None:

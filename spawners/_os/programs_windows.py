@@ -27,7 +27,6 @@ __all__ = [
     "on_told_to_end",
     "program_folders",
     "read_pipe",
-    "resolve",
     "start_server",
     "stored_environment",
 ]
@@ -73,11 +72,6 @@ _nt.NtResumeProcess.argtypes = [ctypes.c_void_p]
 def find_program(name: str, path: str) -> str | None:
     """The absolute path of the program `name` among the folders of `path`, or of a batch file naming it."""
     return shims.find(name, path)
-
-
-def resolve(argv: Sequence[str], path: str) -> tuple[str, ...]:
-    """What is really executed for `argv`: never a batch file of npm's, but what it names."""
-    return shims.resolve(argv, path)
 
 
 def stored_environment() -> dict[str, str] | None:
@@ -134,7 +128,7 @@ class Group:
         self._job = _job()
         try:
             self.process = subprocess.Popen(
-                resolve(argv, env.get("PATH", "")),
+                shims.resolve(argv, env.get("PATH", "")),
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,

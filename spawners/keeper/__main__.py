@@ -1,12 +1,12 @@
-# ruff: noqa: E402
-import sys
-
-assert sys.platform != "win32"
-
 """The keeper from its source, for a disk too full to hold the bundle (see `keeper_program.py`)."""
 
-sys.path.insert(0, __file__.rsplit("/", 3)[0])
+import sys
 
-from spawners.keeper.program import main
+sys.path.insert(0, __file__.replace("\\", "/").rsplit("/", 3)[0])
+
+if sys.platform == "win32":
+    from spawners.keeper.windows.program import main
+else:
+    from spawners.keeper.program import main
 
 main()

@@ -128,17 +128,19 @@ class Birth(Record):
         raise Abandoned
 
     def listen(self) -> None:
-        self.listener = Listener(self.spec["socket"], MAX_CONNECTIONS)
-        self.watch(self.listener.fileno(), POLLIN, self.on_connect)
+        listener = self.listener = Listener(self.spec["socket"], MAX_CONNECTIONS)
+        self.watch(listener.fileno(), POLLIN, lambda _: self.on_connect(listener))
 
     def listen_again(self) -> None:
         """A daemon cannot reach us although we live: something has deleted the socket's file."""
-        self.unwatch(self.listener.fileno())
-        self.listener.close()
+        old = self.listener
+        assert old is not None
         try:
             self.listen()
         except OSError:
-            self.watch(self.listener.fileno(), 0, self.on_connect)  # it will ask again
+            return  # it will ask again
+        self.unwatch(old.fileno())
+        old.close()
 
     def claim(self) -> None:
         """From here on nobody may start this spec again: it may have been executed."""
@@ -178,7 +180,6 @@ class Birth(Record):
         """Undo what `prepare` and `claim` made, then say why; the lock is freed by leaving."""
         for name in ("exit.reserved", "child.json", "sizes"):
             unlink(self.directory + "/" + name)
-        unlink(self.spec["socket"])
         self.send(self.birth, FAILED, {"errno": number, "message": message, "searched": searched})
 
     def on_terminate(self, *_: object) -> None:

@@ -101,6 +101,7 @@ class Keeper(Birth):
         if self.exit is None:
             if keep:
                 self.drain_present()
+                self.tree.release()
             self.record_exit()
         if self.exit is not None and not self.pipes and self.durable and self.rung_at is None:
             self.leaving = True

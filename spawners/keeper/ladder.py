@@ -33,17 +33,16 @@ class Ladder(Answers):
             return
         self.ended_by = reason
         failpoint("after_stop_began")
-        if interrupt_ms > 0:
+        if interrupt_ms > 0 and self.tree.interrupt(self.terminal):
             self.rung, self.rung_at = "interrupt", now + interrupt_ms / 1000
-            self.tree.interrupt(self.terminal)
         else:
             self.climb(now)
 
     def climb(self, now: float) -> None:
         """The next rung is due."""
-        if self.rung in ("", "interrupt") and self.alive and self.terminate_ms > 0:
+        gentle = self.rung in ("", "interrupt") and self.alive and self.terminate_ms > 0
+        if gentle and self.tree.terminate(self.terminal):
             self.rung, self.rung_at = "terminate", now + self.terminate_ms / 1000
-            self.tree.terminate(self.terminal)
         elif self.rung != "kill":
             self.rung, self.rung_at, self.kill_began = "kill", now, now
             self.kill_pass(now)

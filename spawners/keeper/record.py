@@ -79,6 +79,8 @@ class Record(Ladder):
             self.durable = not exists(self.directory)  # deleted under us: nobody can ask for it any more
 
     def say_goodbye(self) -> None:
+        if self.listener is not None:
+            self.listener.close()
         unlink(self.spec["socket"])
         deadline = time.monotonic() + 0.2
         waiting = [c for c in self.connections.values() if not c.flush() or c.unsent]

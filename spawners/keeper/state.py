@@ -38,7 +38,7 @@ class State:
         self.pid = 0
         self.tree: Tree  # from `prepare` on, like these
         self.memory: MemoryEvidence
-        self.listener: Listener
+        self.listener: Listener | None = None
         self.reserve_fd = self.child_fd = self.wake_fd = -1
         self.poll = Poll()
         self.handlers: dict[int, Callable[[int], None]] = {}

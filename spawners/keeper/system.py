@@ -16,6 +16,7 @@ if sys.platform == "win32":
         READ,
         Poll,
         close,
+        complain,
         exists,
         fsync,
         getpid,
@@ -63,6 +64,12 @@ else:
         finally:
             close(fd)
 
+    def complain(text: str) -> None:
+        """Into the log."""
+        data = text.encode()
+        while data:
+            data = data[write(2, data) :]
+
     def variable(name: str) -> str:
         return posix.environ.get(name.encode(), b"").decode()
 
@@ -88,6 +95,7 @@ __all__ = [
     "SIGTERM",
     "Poll",
     "close",
+    "complain",
     "exists",
     "failpoint",
     "fsync",

@@ -88,14 +88,17 @@ class Tree:
         except OSError as error:
             raise Refusal("failed", "signal %s: %s" % (number, error.strerror)) from None
 
-    def interrupt(self, terminal: "Terminal | None") -> None:
+    def interrupt(self, terminal: "Terminal | None") -> bool:
+        """Whether it could be asked."""
         self.signal_group(SIGINT, terminal)
+        return True
 
-    def terminate(self, terminal: "Terminal | None") -> None:
+    def terminate(self, terminal: "Terminal | None") -> bool:
         self.signal_group(SIGTERM, terminal)
         self.signal_members(SIGTERM, outside_group=True)
         if terminal:  # as when its window is closed: an interactive shell ignores SIGTERM
             self.signal_group(_signal.SIGHUP, terminal)
+        return True
 
     def ask_leftovers(self) -> "list[Member]":
         """Those that outlived the program are asked to end."""

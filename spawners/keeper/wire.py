@@ -1,15 +1,17 @@
 """Frames in and out of a keeper."""
 
 from spawners.keeper.connection import Connection
-from spawners.keeper.files import dumps, write_all
+from spawners.keeper.files import dumps
 from spawners.keeper.protocol import DONE, HEADER, HELLO, REFUSED, VERSION
 from spawners.keeper.state import State
-from spawners.keeper.system import POLLIN, POLLOUT
+from spawners.keeper.system import POLLIN, POLLOUT, complain
 
 MYPY = False
 if MYPY:
     import _socket
     from typing import Any
+
+    from spawners.keeper.host import Listener
 
 READ_SIZE = 65536  # what a pipe holds on Linux
 MAX_CONNECTIONS = 64
@@ -24,12 +26,12 @@ class Wire(State):
         self.watch(connected.fileno(), POLLIN, self.on_frame)
         return connection
 
-    def on_connect(self, _: int) -> None:
+    def on_connect(self, listener: "Listener") -> None:
         try:
-            connection = self.adopt(self.listener.accept())
+            connection = self.adopt(listener.accept())
         except OSError:
             return
-        connection.owes = self.listener.token
+        connection.owes = listener.token
         if len(self.connections) > MAX_CONNECTIONS:
             self.drop(connection)
         elif not connection.owes:
@@ -58,7 +60,7 @@ class Wire(State):
             for kind, payload in frames:
                 self.answer(connection, kind, payload)
         except Exception as error:  # whatever one connection asks must never end the keeper
-            write_all(2, ("request: %r\n" % (error,)).encode())
+            complain("request: %r\n" % (error,))
             self.drop(connection)
 
     def flushed(self, connection: Connection) -> bool:

@@ -17,6 +17,12 @@ from spawners.client import KeeperSpawner
 from spawners.errors import SessionLost
 from spawners.launch import Launch, Stdin
 
+SHORT = "/tmp" if os.path.isdir("/tmp") else None
+"""Where a socket's path stays short."""
+
+KEPT = ("PATH", "SYSTEMROOT")
+"""Of our own environment, in that of a scripted agent."""
+
 IMPLEMENTATIONS = [
     "executed",
     pytest.param("forked", marks=pytest.mark.needs("linux")),  # by a zygote
@@ -27,7 +33,7 @@ IMPLEMENTATIONS = [
 @pytest.fixture(params=IMPLEMENTATIONS)
 async def keepers(request: pytest.FixtureRequest) -> AsyncIterator[Keepers]:
     """What makes the keepers of `spawner`."""
-    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="mu-", dir=SHORT)
     made = Keepers(f"{folder}/cache", zygote=request.param == "forked")
     made.begin()
     if request.param == "forked":
@@ -41,7 +47,7 @@ async def keepers(request: pytest.FixtureRequest) -> AsyncIterator[Keepers]:
 @pytest.fixture
 async def spawner(keepers: Keepers) -> AsyncIterator[KeeperSpawner]:
     """An implementation in a short folder of its own; every agent it left is ended afterwards."""
-    folder = tempfile.mkdtemp(prefix="mu-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="mu-", dir=SHORT)
     made = KeeperSpawner(f"{folder}/agents", f"{folder}/s", f"{folder}/cache", keepers=keepers)
     try:
         yield made
@@ -64,7 +70,7 @@ def scripted(tmp_path: Path) -> Callable[..., Launch]:
         values: dict[str, object] = {
             "agent_id": f"ag-{os.urandom(6).hex()}",  # unlike any other test's: processes are found by it
             "argv": agent_argv(*steps),
-            "env": {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            "env": {**{name: os.environ[name] for name in KEPT if name in os.environ}, "LANG": "C.UTF-8"},
             "cwd": str(tmp_path),
             "stdin": Stdin(),
         }
@@ -77,5 +83,6 @@ def scripted(tmp_path: Path) -> Callable[..., Launch]:
 def fifo(tmp_path: Path) -> Path:
     """What the step `await:FIFO` waits for; open it for writing to let the agent go on."""
     path = tmp_path / "go"
-    os.mkfifo(path)
+    if hasattr(os, "mkfifo"):  # elsewhere it is a file that is not there yet
+        os.mkfifo(path)
     return path

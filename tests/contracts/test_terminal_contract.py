@@ -22,6 +22,7 @@ MIB = 1024 * 1024
 # ---- a program in a terminal
 
 
+@pytest.mark.needs("posix")
 async def test_a_program_has_a_controlling_terminal_and_its_foreground(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -34,6 +35,7 @@ async def test_a_program_has_a_controlling_terminal_and_its_foreground(
     assert told[4] == "LANG,MUSTER_AGENT_DIR,MUSTER_AGENT_ID,PATH"
 
 
+@pytest.mark.needs("posix")
 async def test_the_size_is_set_before_the_program_looks(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("winsize", "env:TERM", size=Size(31, 97)))
 
@@ -41,6 +43,7 @@ async def test_the_size_is_set_before_the_program_looks(spawner: KeeperSpawner, 
     assert [(change.offset, change.size) for change in await sizes_of(session)] == [(0, Size(31, 97))]
 
 
+@pytest.mark.needs("posix")
 async def test_output_is_one_stream_and_begins_with_the_size(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -65,6 +68,7 @@ async def test_an_impossible_terminal_is_refused(
 # ---- resize
 
 
+@pytest.mark.needs("posix")
 async def test_a_resize_is_told_to_the_program_and_stands_in_the_output(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -99,6 +103,7 @@ async def test_an_impossible_size_is_refused_with_the_range(
 # ---- input
 
 
+@pytest.mark.needs("posix")
 async def test_what_is_typed_arrives_and_what_is_not_read_is_counted(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path
 ) -> None:
@@ -115,6 +120,7 @@ async def test_what_is_typed_arrives_and_what_is_not_read_is_counted(
     assert (await session.terminal()).unread == 0
 
 
+@pytest.mark.needs("posix")
 async def test_every_byte_goes_through_both_ways(spawner: KeeperSpawner, scripted: Scripted) -> None:
     every = bytes(range(256))
     session = await spawner.spawn(scripted("raw-mode", f"raw:{every.hex()}", "keys", size=Size()))
@@ -125,6 +131,7 @@ async def test_every_byte_goes_through_both_ways(spawner: KeeperSpawner, scripte
     assert b"".join(bytes.fromhex(line[5:].decode()) for line in told.splitlines()) == every
 
 
+@pytest.mark.needs("posix")
 async def test_a_megabyte_reaches_a_program_that_reads_late(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path
 ) -> None:
@@ -145,6 +152,7 @@ async def test_a_megabyte_reaches_a_program_that_reads_late(
     assert f"{len(data)} ".encode() in told
 
 
+@pytest.mark.needs("posix")
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 async def test_a_line_that_the_line_editor_would_cut_is_refused_whole(
     spawner: KeeperSpawner, scripted: Scripted, end: bytes
@@ -159,6 +167,7 @@ async def test_a_line_that_the_line_editor_would_cut_is_refused_whole(
     assert output[4:].replace(b"\r\n", b"") == b"y" * 4095 + b"z" * 4095
 
 
+@pytest.mark.needs("posix")
 async def test_end_of_file_comes_after_what_was_typed(spawner: KeeperSpawner, scripted: Scripted) -> None:
     for typed in (b"", b"one\n", b"one"):
         session = await spawner.spawn(scripted("no-echo", "print:up", "cat", "print:over", size=Size()))
@@ -170,6 +179,7 @@ async def test_end_of_file_comes_after_what_was_typed(spawner: KeeperSpawner, sc
         assert b"".join((await seen(session)).split()) == b"up" + typed.strip() + b"over"
 
 
+@pytest.mark.needs("posix")
 async def test_end_of_file_behind_a_whole_line_is_sent_once(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -184,6 +194,7 @@ async def test_end_of_file_behind_a_whole_line_is_sent_once(
     assert b"second" not in await seen_until(session, b"two\r\n")
 
 
+@pytest.mark.needs("posix")
 async def test_a_person_deletes_characters_and_not_bytes(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("no-echo", "print:up", "keys", size=Size()))
     await seen_until(session, b"up")
@@ -191,6 +202,7 @@ async def test_a_person_deletes_characters_and_not_bytes(spawner: KeeperSpawner,
     await seen_until(session, b"keys 61620a\r\n")
 
 
+@pytest.mark.needs("posix")
 async def test_a_password_prompt_is_seen_as_one(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("no-echo", "print:Password", "keys", size=Size()))
     await seen_until(session, b"Password")
@@ -232,7 +244,8 @@ async def test_automation_waits_while_a_person_types(spawner: KeeperSpawner, scr
 
     assert 2_000 < refused.value.free_in_ms <= 30_000
     assert (state.typing, 2_000 < state.free_in_ms <= 30_000) == ("ann", True)
-    assert await seen_until(session, b"keys") == b"up\nkeys 6472616674\n"
+    output = await seen_until(session, b"keys 6472616674")
+    assert output.count(b"keys") == 1
 
 
 async def test_too_much_for_one_piece_is_refused_with_the_limit(
@@ -246,6 +259,7 @@ async def test_too_much_for_one_piece_is_refused_with_the_limit(
 # ---- another daemon
 
 
+@pytest.mark.needs("resize")
 async def test_a_terminal_is_found_again(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("raw-mode", "print:up", "keys", size=Size(20, 70)))
     await seen_until(session, b"up")

@@ -44,18 +44,26 @@ def everything(fd, data):
         view = view[os.write(fd, view) :]
 
 
+WINDOWS = os.name == "nt"
+DETACHED, NEW_GROUP = 0x8, 0x200
+
+
 def forever():
     while True:
-        signal.pause()
+        time.sleep(3600) if WINDOWS else signal.pause()
 
 
 def stubborn():
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def child(prepare=lambda: None, double=False, polite=False):
     """Fork one that prints its pid once it is ready, and return when it has."""
+    if WINDOWS:
+        windows_child(prepare, double)
+        return
     read, write = os.pipe()
     if os.fork() == 0:
         if double:
@@ -76,6 +84,40 @@ def child(prepare=lambda: None, double=False, polite=False):
     os.close(read)
     if double:
         os.wait()
+
+
+def windows_child(prepare, double):
+    import subprocess
+
+    flags = {session: DETACHED, group: NEW_GROUP}.get(prepare, 0)
+    words = [sys.executable, "-I", "-S", __file__, "between" if double else "be-child"]
+    output = subprocess.DEVNULL if prepare is detach_output else None
+    made = subprocess.Popen(words, creationflags=flags, stdout=output, stderr=subprocess.PIPE)
+    out("child " + made.stderr.readline().decode().strip())
+
+
+def be_child():
+    """On Windows: say that we are ready where our parent listens, which closes that."""
+    stubborn()
+    os.write(2, b"%d\n" % os.getpid())
+    os.close(2)
+    forever()
+
+
+def between():
+    import subprocess
+
+    words = [sys.executable, "-I", "-S", __file__, "be-child"]
+    subprocess.Popen(words, creationflags=DETACHED, stdout=1, stderr=2)
+    os._exit(0)
+
+
+def session():
+    os.setsid()
+
+
+def group():
+    os.setpgid(0, 0)
 
 
 def stop_self():
@@ -115,6 +157,26 @@ def digest():
     out("%d %s" % (total, seen.hexdigest()))
 
 
+def wait_for(path):
+    """A FIFO; on Windows a file that somebody makes, as there are none."""
+    while WINDOWS and not (os.path.exists(path) and os.path.getsize(path)):
+        time.sleep(0.01)
+    open(path).read()
+
+
+def console_mode(clear, add=0):
+    """On Windows: flags of the console's input."""
+    import ctypes
+
+    kernel, mode = ctypes.WinDLL("kernel32"), ctypes.c_ulong()
+    handle = ctypes.c_void_p(kernel.GetStdHandle(-10))
+    kernel.GetConsoleMode(handle, ctypes.byref(mode))
+    kernel.SetConsoleMode(handle, mode.value & ~clear | add)
+
+
+PROCESSED, LINE, ECHO, VT_INPUT = 1, 2, 4, 0x200
+
+
 def touch_memory(mib):
     held = []
     for _ in range(mib):
@@ -136,6 +198,10 @@ def winsize():
 
 def set_tty(*off):
     """Clear these flags: (index in the attributes, flag)."""
+    if WINDOWS:
+        raw = (PROCESSED | LINE | ECHO, VT_INPUT) if len(off) > 1 else (ECHO,)
+        console_mode(*raw)
+        return
     import termios
 
     mode = termios.tcgetattr(0)
@@ -221,9 +287,11 @@ STEPS = {
     "say-cont": lambda _: signal.signal(signal.SIGCONT, lambda *_: out("cont")),
     "start-child": lambda _: child(),
     "polite-child": lambda _: child(polite=True),
-    "setsid-child": lambda _: child(os.setsid),
+    "setsid-child": lambda _: child(session),
     "daemon-child": lambda _: child(double=True),
-    "group-child": lambda _: child(lambda: os.setpgid(0, 0)),
+    "group-child": lambda _: child(group),
+    "be-child": lambda _: be_child(),
+    "between": lambda _: between(),
     "stopped-child": lambda _: child(stop_self),
     "quiet-child": lambda _: child(detach_output),
     "cat": lambda _: cat(),
@@ -235,7 +303,8 @@ STEPS = {
     "pid": lambda _: out("pid %d" % os.getpid()),
     "mask": lambda _: out("umask %o" % os.umask(0)),
     "signals": lambda _: out(open("/proc/self/status").read()),
-    "await": lambda value: open(value).read(),
+    "await": lambda value: wait_for(value),
+    "close-input": lambda _: os.close(0),
     "close-output": lambda _: (os.close(1), os.close(2)),
     "memory": lambda value: touch_memory(int(value)),
     "hold": lambda value: HELD.append(b"x" * (int(value) << 20)),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spawners import frames
+from spawners._os.loopback import read_address
 from spawners.frames import Decoder, Kind
 from spawners.launch import Chunk, Resized, SessionRef, Size
 from spawners.session import Session
@@ -50,13 +51,24 @@ async def sizes_of(session: Session) -> list[Resized]:
     return [piece async for piece in session.output() if isinstance(piece, Resized)]
 
 
+def connected(address: str) -> socket.socket:
+    """A connection to the keeper that listens there."""
+    if hasattr(socket, "AF_UNIX"):
+        end = socket.socket(socket.AF_UNIX)
+        end.connect(address)
+        return end
+    port, token = read_address(address)
+    end = socket.create_connection(("127.0.0.1", port))
+    end.sendall(token)
+    return end
+
+
 class Peer:
     """A daemon or a viewer that speaks in frames. Reads nothing that nobody asks it for."""
 
     def __init__(self, ref: SessionRef) -> None:
         spec = json.loads(Path(ref.directory, "spec.json").read_text())
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(spec["socket"])
+        self.socket = connected(spec["socket"])
         self.socket.settimeout(PATIENCE_S)
         self._decoder = Decoder()
         self._heard: list[tuple[int, bytes]] = []

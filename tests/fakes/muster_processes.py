@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from spawners import _os
+
 AGENT = str(Path(__file__).with_name("agent.py"))
 PYTHON = os.path.realpath(sys.executable)
 """The interpreter behind a virtual environment's link: it starts faster, and `-S` needs no packages."""
@@ -20,6 +22,8 @@ def agent_argv(*steps: str) -> tuple[str, ...]:
 
 def is_running(pid: int) -> bool:
     """Whether `pid` lives; a zombie does not."""
+    if os.name == "nt":
+        return _os.process(pid) is not None
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"

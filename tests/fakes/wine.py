@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["VARIABLE", "Wine", "prefix", "why_missing"]
+__all__ = ["ROOT", "VARIABLE", "Wine", "prefix", "why_missing", "windows_path"]
 
 VARIABLE = "MUSTER_TEST_WINE"
 """Environment variable with the folder that `.ci/wine.sh` has made."""
@@ -37,10 +37,10 @@ class Wine:
     folder: str
     prefix: str
 
-    def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006
+    def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
         """Quiet, without what this Linux would tell a program of itself; the tree can be imported."""
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
-        ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(str(ROOT))}
+        ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(ROOT)}
         return {**kept, **ours, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **extra}
 
     def python(
@@ -48,9 +48,12 @@ class Wine:
         *words: str,
         env: Mapping[str, str] = {},
         stdin: bytes = b"",
-        timeout_s: float = 120.0,  # noqa: B006
+        timeout_s: float = 120.0,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run `python.exe words` to its end, on pipes: wine 8 gives Python no files. Raises `TimeoutExpired`."""
+        """Run `python.exe words` to its end, on pipes: Python does not start on files under wine 8.
+
+        Raises `TimeoutExpired`.
+        """
         return subprocess.run(
             ["wine", f"{self.folder}/python/python.exe", *words],
             input=stdin,
@@ -78,6 +81,6 @@ def prefix() -> Iterator[Wine]:
             wine.kill()
 
 
-def windows_path(path: str) -> str:
+def windows_path(path: Path) -> str:
     """How a program under wine calls this file."""
-    return "Z:" + path.replace("/", "\\")
+    return "Z:" + str(path).replace("/", "\\")

@@ -134,8 +134,12 @@ async def test_where_no_bundle_can_be_written_the_keeper_runs_from_its_source(
 
 
 def test_every_module_of_the_keeper_is_in_its_bundle() -> None:
-    there = {path.stem for path in Path(keeper_program.__file__).with_name("keeper").glob("*.py")}
-    assert there - {"__init__", "__main__"} == set(keeper_program.MODULES)
+    folder = Path(keeper_program.__file__).with_name("keeper")
+    there = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
+    windows = {f"windows.{path.stem}" for path in folder.glob("windows/*.py")} - {"windows.__init__"}
+    assert there == set(keeper_program.POSIX_MODULES)
+    assert windows < set(keeper_program.WINDOWS_MODULES) <= there | windows
+    assert len(set(keeper_program.WINDOWS_MODULES)) == len(keeper_program.WINDOWS_MODULES)
 
 
 # ---- patience
