@@ -80,6 +80,7 @@ MISSING: dict[str, Callable[[], str]] = {
     "systemd": systemd_user.why_missing,
     "windows": lambda: "" if os.name == "nt" else "Windows only",
     "wine": wine.why_missing,
+    "xvfb": _program("Xvfb"),
     "posix": lambda: "" if os.name == "posix" else "Windows has no such thing",
     "ctrl-break": lambda: "GenerateConsoleCtrlEvent fails under wine" if _wine() else "",
     "resize": lambda: "ResizePseudoConsole is not implemented by wine" if _wine() else "",

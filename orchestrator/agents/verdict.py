@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 from dataclasses import dataclass
 
@@ -126,7 +127,7 @@ def of_spawn_failure(failure: SpawnFailed) -> Verdict:
     """Return the verdict on a program that could not be executed: nothing ran."""
     message = failure.message
     if failure.searched:
-        message += f"; PATH searched: {':'.join(failure.searched)}"
+        message += f"; PATH searched: {os.pathsep.join(failure.searched)}"
     kind = CauseKind.EXEC_FAILED if failure.errno is not None else CauseKind.UNKNOWN
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
         kind = CauseKind.DISK

@@ -7,8 +7,9 @@
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
 `number_of(fd)` · `has_job_objects` · `remove_tree(path)` ·
 `resolved(argv, env)` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `Group(argv, env, cwd)` ·
-`find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `stored_environment()` ·
-`read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` · `take_console()`
+`find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `start_again(argv)` ·
+`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
+`take_console()`
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ if sys.platform == "win32":
         on_told_to_end,
         program_folders,
         read_pipe,
+        start_again,
         start_server,
         stored_environment,
     )
@@ -116,6 +118,7 @@ else:
         on_told_to_end,
         program_folders,
         read_pipe,
+        start_again,
         start_server,
         stored_environment,
     )
@@ -152,6 +155,7 @@ __all__ = [
     "resident_bytes",
     "resolved",
     "send_signal",
+    "start_again",
     "start_detached",
     "start_scope",
     "start_server",

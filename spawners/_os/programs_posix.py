@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from spawners._os.facts import Process
 
@@ -22,6 +22,7 @@ __all__ = [
     "on_told_to_end",
     "program_folders",
     "read_pipe",
+    "start_again",
     "start_server",
     "stored_environment",
 ]
@@ -60,6 +61,11 @@ def start_server(
         env=dict(env),
         start_new_session=True,
     )
+
+
+def start_again(argv: Sequence[str]) -> NoReturn:
+    """Become `argv`, under the same number and with the same files."""
+    os.execv(argv[0], list(argv))  # noqa: S606
 
 
 class Group:

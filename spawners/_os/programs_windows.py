@@ -27,6 +27,7 @@ __all__ = [
     "on_told_to_end",
     "program_folders",
     "read_pipe",
+    "start_again",
     "start_server",
     "stored_environment",
 ]
@@ -119,6 +120,12 @@ def start_server(
         return start(flags | BREAKAWAY)
     except PermissionError:  # our job keeps what it has
         return start(flags)
+
+
+def start_again(argv: Sequence[str]) -> None:
+    """Start `argv` with our own output before we end: a program cannot become another one here."""
+    with open(os.dup(1), "wb") as output:
+        start_server(argv, env=os.environ, cwd=os.getcwd(), output=output)
 
 
 class Group:
