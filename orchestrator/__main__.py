@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import os
 import sys
 
 import msgspec
@@ -16,6 +15,7 @@ from orchestrator.limits import raise_file_limit
 from orchestrator.logs import configure
 from orchestrator.store.database import DatabaseUnusable
 from relay.wire.home import Home
+from spawners._os import start_again
 
 __all__ = ["main"]
 
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     if again:
-        os.execv(sys.executable, [sys.executable, "-m", "orchestrator", *given])
+        start_again([sys.executable, "-m", "orchestrator", *given])
     return 0
 
 

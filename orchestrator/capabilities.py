@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +17,8 @@ from msgspec.structs import replace
 from orchestrator.probe import Answer, ask
 from orchestrator.secrets import Secrets, SecretsError
 from relay.wire.orchestrators import ProviderInfo
+from relay.wire.private import replace_file
+from spawners._os import find_program
 from spawners.providers.base import Provider
 from spawners.providers.registry import HERE, Registry
 
@@ -218,9 +219,9 @@ def _judge(provider: Provider, called: str, stamp: tuple[int, int], answer: Answ
 
 def _find(provider: Provider, env: Mapping[str, str]) -> str | None:
     for binary in provider.binaries:
-        found = shutil.which(binary, path=env.get("PATH", os.defpath))
+        found = find_program(binary, env.get("PATH", os.defpath))
         if found is not None:
-            return os.path.abspath(found)
+            return found
     return None
 
 
@@ -260,6 +261,6 @@ def _write_cache(path: str, seen: Mapping[str, _Seen]) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as file:
             json.dump(entries, file)
-        os.replace(file.name, path)
+        replace_file(file.name, path)
     except OSError as error:
         log.warning("capabilities.not_cached", path=path, error=str(error))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from filelock import FileLock, Timeout
 
+from relay.wire.private import replace_file
 from spawners.errors import SpawnFailed
 from spawners.providers.base import Edit
 from spawners.providers.edits import EditRefused, edited
@@ -89,7 +90,7 @@ def _replace(path: str, text: str, before: os.stat_result | None) -> bool:
                     os.chown(beside, before.st_uid, before.st_gid)
         if not _same(before, _stamp(path)):
             return False
-        os.replace(beside, path)
+        replace_file(beside, path)
         return True
     finally:
         with contextlib.suppress(FileNotFoundError):

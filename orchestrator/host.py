@@ -38,7 +38,10 @@ def version() -> str:
 def load(running: int) -> Load:
     """Return how busy the machine is; `running` counts our agents."""
     memory = psutil.virtual_memory()
-    average = psutil.getloadavg()[0]
+    try:
+        average = psutil.getloadavg()[0]
+    except (OSError, RuntimeError):  # Windows counts it itself, unless its counters are switched off
+        average = 0.0
     return Load(
         running=running,
         cpus=os.cpu_count() or 1,

@@ -18,7 +18,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.probe import ask
+from relay.wire.private import replace_file
 from spawners import _os
+from spawners._os import program_folders, stored_environment
 from spawners.providers.environment import Names
 from spawners.providers.registry import Registry
 
@@ -60,25 +62,34 @@ TAKEN = (
     *("HOMEBREW_PREFIX", "HOMEBREW_CELLAR", "HOMEBREW_REPOSITORY", "NIX_PATH", "NIX_PROFILES"),
     *(
         "SYSTEMROOT",
+        "SYSTEMDRIVE",
+        "WINDIR",
         "COMSPEC",
         "PATHEXT",
+        "OS",
         "APPDATA",
         "LOCALAPPDATA",
-        "PROGRAMFILES",
+        "PROGRAMDATA",
+        "ALLUSERSPROFILE",
+        "PUBLIC",
+        "PROGRAMFILES*",
+        "PROGRAMW6432",
+        "COMMONPROGRAM*",
+        "PSMODULEPATH",
         "USERPROFILE",
+        "USERNAME",
+        "USERDOMAIN*",
+        "COMPUTERNAME",
+        "HOMEDRIVE",
+        "HOMEPATH",
+        "PROCESSOR_*",
+        "NUMBER_OF_PROCESSORS",
         "TEMP",
         "TMP",
     ),
 )
 """What is taken beside the variables the providers name. All else (tokens above all) stays behind;
 a spawn that needs more sets it itself, if the host's policy allows that name."""
-
-WELL_KNOWN = (
-    *("~/.local/bin", "~/bin", "~/.npm-global/bin", "~/.bun/bin", "~/.cargo/bin", "~/.volta/bin"),
-    *("~/.asdf/shims", "~/.local/share/mise/shims", "~/.claude/local", "~/.opencode/bin"),
-    *("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"),
-)
-"""Where installers put CLIs; appended to the PATH where they exist."""
 
 START_FILES = (
     *("~/.profile", "~/.bash_profile", "~/.bash_login", "~/.bashrc", "~/.zshenv", "~/.zprofile", "~/.zshrc"),
@@ -117,6 +128,9 @@ async def login_environment(
     may need are in it, and the PATH holds
     absolute folders only: the login's, then ours, then the well-known ones that exist.
     """
+    stored = stored_environment()
+    if stored is not None and shell is None:
+        return _as_stored(providers, stored)
     inherited = _completed(_taken(providers, os.environ if own is None else own))
     inherited.setdefault("HOME", os.path.expanduser("~"))
     path = shell or inherited.get("SHELL") or "/bin/sh"
@@ -138,6 +152,11 @@ async def login_environment(
     env = _taken(providers, _parse(text))
     env["PATH"] = _joined(env.get("PATH", ""), inherited.get("PATH", ""))
     return LoginEnvironment(inherited | env, f"login shell {path}")
+
+
+def _as_stored(providers: Registry, stored: Mapping[str, str]) -> LoginEnvironment:
+    env = _taken(providers, stored)
+    return LoginEnvironment({**env, "PATH": _joined(env.get("PATH", ""))}, "the registry")
 
 
 def _degraded(inherited: Mapping[str, str], error: str) -> LoginEnvironment:
@@ -165,7 +184,7 @@ def _completed(env: Mapping[str, str]) -> dict[str, str]:
 
 def _joined(*paths: str) -> str:
     folders = [folder for path in paths for folder in path.split(os.pathsep)]
-    known: Iterable[str] = (os.path.expanduser(folder) for folder in WELL_KNOWN)
+    known: Iterable[str] = (os.path.expanduser(os.path.expandvars(folder)) for folder in program_folders)
     folders += [folder for folder in known if os.path.isdir(folder)]
     return os.pathsep.join(dict.fromkeys(folder for folder in folders if os.path.isabs(folder)))
 
@@ -216,7 +235,11 @@ class LoginShell:
         return (await self.login()).env
 
     async def login(self) -> LoginEnvironment:
-        """Like `environment`, with where it is from."""
+        """Like `environment`, with where it is from. What the system itself keeps is read each time: that
+        takes less than a millisecond, and an installer may just have changed it."""
+        stored = stored_environment()
+        if stored is not None and self._shell is None:
+            return _as_stored(self._providers, stored)
         if self._answer is not None and self._fresh():
             return self._answer
         if self._asking is None:
@@ -266,4 +289,4 @@ class LoginShell:
             os.makedirs(os.path.dirname(self._cache_path), mode=0o700, exist_ok=True)
             with open(temporary, "w") as file:
                 json.dump({"path": answer.env["PATH"]}, file)
-            os.replace(temporary, self._cache_path)
+            replace_file(temporary, self._cache_path)

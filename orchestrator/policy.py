@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable
 
 from orchestrator.config import Policy
+from orchestrator.trust import is_inside
 from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits, size
@@ -172,8 +173,7 @@ def confine(policy: Policy, cwd: str | None, default: str) -> str:
 
 
 def _inside(path: str, base: str) -> bool:
-    root = os.path.realpath(os.path.expanduser(base))
-    return os.path.commonpath((path, root)) == root
+    return is_inside(path, os.path.realpath(os.path.expanduser(base)))
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

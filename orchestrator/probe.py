@@ -7,8 +7,6 @@ may wait for input, print without end, hang, or leave something running that hol
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -25,8 +23,6 @@ SETTLE_S = 0.01
 """For reading what an ended program had still written, if something else holds the pipe open."""
 
 REAP_S = 1.0
-CHUNK = 65536
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,46 +50,31 @@ async def ask(
     waits for what it left in the background. Whatever of its session still runs is killed then, as it
     is when this is cancelled. Raises `OSError` if `argv[0]` cannot be executed.
     """
-    process = subprocess.Popen(  # noqa: ASYNC220  (vfork: a millisecond, and no other loop's fork)
-        argv,
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        bufsize=0,
-    )
-    assert process.stdout is not None
-    with process.stdout as pipe:
+    group = _os.Group(argv, env, cwd)  # vfork: a millisecond, and no other loop's fork
+    assert group.process.stdout is not None
+    with group.process.stdout as pipe:
         output = _Output(pipe.fileno(), limit, until)
         try:
-            ended, timed_out = await _watch(process.pid, output, time.monotonic() + timeout_s)
+            ended, timed_out = await _watch(group, output, time.monotonic() + timeout_s)
         finally:
             output.close()
-            await asyncio.to_thread(_end_session, process.pid)
-            await _reap(process)
-    return Answer(bytes(output.data[:limit]), process.returncode if ended else None, timed_out)
+            await asyncio.to_thread(group.kill, _os.processes, _os.send_signal)
+            await _reap(group.process)
+    return Answer(bytes(output.data[:limit]), group.process.returncode if ended else None, timed_out)
 
 
 class _Output:
-    """Gathers what comes through a pipe until it is enough.
-
-    Reads in the callback itself, right after the pipe was found readable: later it might block.
-    """
+    """Gathers what comes through a pipe until it is enough."""
 
     def __init__(self, fd: int, limit: int, until: bytes | None) -> None:
         self.data = bytearray()
         self.enough = asyncio.Event()
         self.closed = False
-        self._fd = fd
         self._limit = limit
         self._until = until
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(fd, self._take)
+        self.close = _os.read_pipe(fd, self._take)
 
-    def _take(self) -> None:
-        piece = os.read(self._fd, CHUNK)
+    def _take(self, piece: bytes) -> None:
         searched = max(0, len(self.data) - len(self._until or b""))
         self.data += piece
         self.closed = not piece
@@ -102,14 +83,11 @@ class _Output:
             self.close()
             self.enough.set()
 
-    def close(self) -> None:
-        self._loop.remove_reader(self._fd)
 
-
-async def _watch(pid: int, output: _Output, deadline: float) -> tuple[bool, bool]:
+async def _watch(group: _os.Group, output: _Output, deadline: float) -> tuple[bool, bool]:
     """Return whether the program has ended and whether the time was up; its output is all in then."""
     while True:
-        ended = _has_ended(pid)
+        ended = group.has_ended(_os.process)
         left = deadline - time.monotonic()
         if left <= 0:
             return ended, not ended
@@ -119,32 +97,16 @@ async def _watch(pid: int, output: _Output, deadline: float) -> tuple[bool, bool
             if ended:
                 return True, False
             continue
-        return await _ending(pid, deadline) if output.closed else (False, False)
+        return await _ending(group, deadline) if output.closed else (False, False)
 
 
-async def _ending(pid: int, deadline: float) -> tuple[bool, bool]:
+async def _ending(group: _os.Group, deadline: float) -> tuple[bool, bool]:
     """Wait for the end of a program that has closed its output."""
-    while not _has_ended(pid):
+    while not group.has_ended(_os.process):
         if time.monotonic() > deadline:
             return False, True
         await asyncio.sleep(0.002)
     return True, False
-
-
-def _has_ended(pid: int) -> bool:
-    """Without collecting it: until that, its number cannot become another process'."""
-    found = _os.process(pid)
-    return found is None or found.zombie
-
-
-def _end_session(leader: int) -> None:
-    """Kill all of the session; what was forked in between is met by the next pass."""
-    for _ in range(3):
-        living = [item for item in _os.processes() if item.session == leader and not item.zombie]
-        if not living:
-            return
-        for item in living:
-            _os.send_signal(item, KILL)
 
 
 async def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 
+from relay.wire.private import how_to_close, is_private
 from spawners.providers.base import Provider
 from spawners.providers.environment import Names
 
 __all__ = ["Secrets", "SecretsError"]
 
 LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SecretsError(Exception):
@@ -40,11 +38,10 @@ class Secrets:
         """All of the file; empty if there is none. Raises `SecretsError`, also if others can read it."""
         try:
             with open(self.path, encoding="utf-8") as file:
-                status = os.fstat(file.fileno())
-                if hasattr(os, "getuid") and (status.st_mode & OTHERS or status.st_uid != os.getuid()):
+                if not is_private(self.path):
                     raise SecretsError(
                         f"{self.path} holds keys and is open to other users: "
-                        f"chmod 600 {self.path} (and chown it to you), then spawn again"
+                        f"{how_to_close(self.path)}, then spawn again"
                     )
                 lines = file.read().splitlines()
         except FileNotFoundError:

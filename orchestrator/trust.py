@@ -70,4 +70,8 @@ class Trust:
 
 def is_inside(path: str, root: str) -> bool:
     """Whether the real path `path` is the real path `root` or below it."""
-    return os.path.commonpath((path, root)) == root
+    one, other = os.path.normcase(path), os.path.normcase(root)
+    try:
+        return os.path.commonpath((one, other)) == other
+    except ValueError:  # on two drives
+        return False

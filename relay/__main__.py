@@ -29,7 +29,9 @@ from relay.logs import FORMATS, configure
 from relay.store.engine import SqlStore, database_url
 from relay.store.schema import prepare
 from relay.wire.duplex import tune
+from relay.wire.ending import when_asked_to_end
 from relay.wire.home import Home
+from relay.wire.private import remove_file
 from relay.wire.serving import SOCKET_OPTIONS
 
 DEFAULT_BIND = "127.0.0.1:4850"
@@ -263,7 +265,7 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
             await server.serve(sockets=[listener])
         finally:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(home.relay_record)
+                remove_file(home.relay_record)
         log.info("stopped")
     finally:
         await relay.stop()
@@ -275,7 +277,8 @@ def _stop_on_signals(server: uvicorn.Server, relay: Relay) -> None:
         relay.begin_stop()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    when_asked_to_end(lambda: loop.call_soon_threadsafe(stop))
+    for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGINT)):
         try:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:

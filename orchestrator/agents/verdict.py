@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 from dataclasses import dataclass
 
@@ -130,7 +131,7 @@ def of_spawn_failure(failure: SpawnFailed, stopping: StopIntent | None = None) -
         return Verdict(Status.CANCELLED, cause)
     message = failure.message
     if failure.searched:
-        message += f"; PATH searched: {':'.join(failure.searched)}"
+        message += f"; PATH searched: {os.pathsep.join(failure.searched)}"
     kind = CauseKind.EXEC_FAILED if failure.errno is not None else CauseKind.UNKNOWN
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
         kind = CauseKind.DISK

@@ -16,6 +16,7 @@ from orchestrator.cli.target import Server, connect, daemon_answers, is_held
 from orchestrator.cli.up import live_agents
 from orchestrator.cli.words import parse_duration
 from relay.wire.agents import ManagedAgent
+from relay.wire.ending import ask_to_end
 from relay.wire.endpoints import ACT, HEALTH
 from relay.wire.home import Home
 from relay.wire.orchestrators import Action, ActionRequest
@@ -82,6 +83,9 @@ def _end_relay(home: Home, deadline: float) -> bool:
     process = _process(record.get("pid"))
     if process is None:
         return False
+    if ask_to_end(process.pid):
+        _await_exit(process, "the relay", deadline)
+        return True
     with contextlib.suppress(psutil.Error):
         if "relay" not in process.cmdline():
             raise CliError(
@@ -120,3 +124,5 @@ def _lives(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+    except OSError:  # some versions of Windows do not tell the status, and have no zombies
+        return bool(process.is_running())

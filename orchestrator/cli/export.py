@@ -18,6 +18,7 @@ from orchestrator.cli.target import Server, connect
 from orchestrator.cli.words import size
 from relay.wire.agents import ManagedAgent
 from relay.wire.endpoints import GET_AGENT
+from relay.wire.private import replace_file
 from relay.wire.queries import OutputQuery
 
 __all__ = ["command"]
@@ -93,7 +94,7 @@ def _write(path: str, pieces: Iterator[str]) -> None:
             for piece in pieces:
                 file.write(piece.encode("utf-8", "replace"))
             written = file.tell()
-        os.replace(partly, path)
+        replace_file(partly, path)
     except OSError as error:
         raise CliError(f"cannot write {path}: {error.strerror}", Exit.USAGE) from None
     finally:

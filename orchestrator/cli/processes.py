@@ -19,7 +19,9 @@ from orchestrator.cli.failures import CliError
 from orchestrator.cli.output import say
 from orchestrator.cli.target import answers, daemon_answers
 from orchestrator.config import Config
+from relay.wire.ending import end
 from relay.wire.home import Home
+from spawners._os import start_server
 
 __all__ = [
     "DEFAULT_PORT",
@@ -53,6 +55,7 @@ MARKS = (
     "KONSOLE_",
     "GNOME_TERMINAL_",
     "TERM_PROGRAM",
+    "WT_",
     "TERM_SESSION_ID",
     "COLUMNS",
     "LINES",
@@ -126,16 +129,11 @@ def launch(home: Home, name: str, options: list[str]) -> Child:
     """Start `python -m name` on its own: no terminal, no folder, no descriptor of the caller is held."""
     log = os.path.join(home.logs, f"{name}.out")
     with open(log, "wb") as output:
-        process = subprocess.Popen(
+        process = start_server(
             [sys.executable, "-m", name, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=home.state,
             env=clean_environment(home, os.environ),
-            start_new_session=True,
-            creationflags=getattr(subprocess, "DETACHED_PROCESS", 0)
-            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            cwd=home.state,
+            output=output,
         )
     return Child(name, process, log)
 
@@ -274,7 +272,7 @@ def _failure(child: Child, what: str) -> CliError:
 def _end(children: list[Child]) -> None:
     for child in children:
         if child.process.poll() is None:
-            child.process.terminate()
+            end(child.process)
     for child in children:
         try:
             child.process.wait(5.0)

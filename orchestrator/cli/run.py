@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from types import FrameType
 from typing import Annotated, Literal
 
 import typer
@@ -32,6 +30,7 @@ from relay.wire.errors import ApiError
 from relay.wire.output import Kind
 from relay.wire.steering import StopRequest
 from relay.wire.windows import WindowState
+from spawners._os import on_told_to_end
 
 __all__ = ["command", "write_all"]
 
@@ -99,9 +98,7 @@ class _Run:
 
     def run(self) -> int:
         """Return what to exit with, once the agent has ended and all its output is written."""
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._on_signal)
+        on_told_to_end(self._on_signal)
         threading.Thread(target=self._follow, daemon=True).start()
         while True:
             event = self._events.get()
@@ -109,7 +106,7 @@ class _Run:
             if code is not None:
                 return code
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int) -> None:
         self._events.put(_Event("signal", number=number))
 
     def _take(self, event: _Event) -> int | None:

@@ -30,17 +30,13 @@ STARTING_S = 5.0
 
 
 def daemon_answers(home: Home) -> bool:
-    """Return whether a daemon accepts connections on this home's socket (Windows: its port)."""
-    if not hasattr(socket, "AF_UNIX"):
-        record = home.read_record(home.host_record) or {}
-        return answers("127.0.0.1", int(record.get("port", 0)))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(PROBE_S)
-        try:
-            probe.connect(home.daemon_socket)
-        except OSError:
-            return False
-        return True
+    """Return whether a daemon accepts connections where this home's daemon says that it listens.
+
+    Of a port that alone proves nothing: a daemon that was killed may have left it to anybody, who must not
+    be told the token or believed. So its lock must be held too.
+    """
+    local = home.local
+    return local.answers(PROBE_S) and (local.socket is not None or is_held(home.host_lock))
 
 
 def answers(host: str, port: int) -> bool:
@@ -94,10 +90,7 @@ def _locate(home: Home, config: Config, *, relay: bool) -> _Address | None:
 
 def daemon_client(home: Home) -> Client:
     """Return a client of this home's daemon, whether it answers or not."""
-    if hasattr(socket, "AF_UNIX"):
-        return Client(socket=home.daemon_socket)
-    record = home.read_record(home.host_record) or {}
-    return Client(f"http://127.0.0.1:{record.get('port', 0)}", token=record.get("token"))
+    return Client(**home.local.client)
 
 
 class Server:
@@ -118,7 +111,8 @@ class Server:
         self._address = address
         self.kind = address.kind
         if address.kind == "daemon":
-            self._client = daemon_client(self.home)
+            self._local = self.home.local
+            self._client = Client(**self._local.client)
         else:
             token = relay_token(self.home, self.config, address.where)
             self._client = Client(address.where, token=token)
@@ -134,10 +128,7 @@ class Server:
         if self.kind == "relay":
             token = relay_token(self.home, self.config, self._address.where)
             return {"url": self._address.where, "token": token}
-        if hasattr(socket, "AF_UNIX"):
-            return {"socket": self.home.daemon_socket}
-        record = self.home.read_record(self.home.host_record) or {}
-        return {"url": f"http://127.0.0.1:{record.get('port', 0)}", "token": record.get("token")}
+        return self.home.local.client
 
     @property
     def client(self) -> Client:
@@ -170,6 +161,9 @@ class Server:
                 from orchestrator.cli.processes import start
 
                 start(self.home, self.config, wait_for_relay=False)
+            if self.home.local != self._local:  # a daemon that was started anew listens on another port
+                self._client.close()
+                self._open(self._address)
             return
         address = _locate(self.home, self.config, relay=True)
         if address and address != self._address:

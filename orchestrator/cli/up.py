@@ -8,7 +8,6 @@ import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -20,10 +19,12 @@ from orchestrator.cli.target import connect, daemon_answers
 from orchestrator.config import Config
 from relay.wire.agents import ManagedAgent
 from relay.wire.client import Unreachable
+from relay.wire.ending import end
 from relay.wire.endpoints import LIST_AGENTS
 from relay.wire.errors import ApiError
 from relay.wire.home import Home
 from relay.wire.queries import AgentListQuery
+from spawners._os import on_told_to_end
 
 __all__ = ["command", "live_agents"]
 
@@ -90,11 +91,9 @@ class _Supervisor:
         self._backoff: dict[str, float] = {}
         self._options: dict[str, list[str]] = {"orchestrator": []}
         self._ending = False
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._on_signal)
+        on_told_to_end(self._on_signal)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int) -> None:
         self._ending = True
         self._exits.put(None)
 
@@ -152,7 +151,7 @@ class _Supervisor:
     def _end(self) -> None:
         running = live_agents() if "orchestrator" in self._children else []
         for child in self._children.values():
-            child.process.terminate()
+            end(child.process)
         for child in self._children.values():
             try:
                 child.process.wait(END_S)

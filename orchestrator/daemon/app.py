@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 from collections.abc import AsyncIterator
 
 import structlog
@@ -16,7 +15,10 @@ from orchestrator.commands.reach import Reach
 from orchestrator.commands.stop import stop
 from orchestrator.daemon.parts import Ending, Options, Parts
 from relay.wire.agents import ENDED
+from relay.wire.ending import when_asked_to_end
+from relay.wire.private import remove_file
 from relay.wire.steering import StopRequest
+from spawners._os import listen
 
 __all__ = ["AlreadyRunning", "Options", "run"]
 
@@ -54,7 +56,7 @@ async def run(options: Options) -> bool:
         return ending.restart
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(home.host_record)
+            remove_file(home.host_record)
         lock.release()
 
 
@@ -68,9 +70,9 @@ async def _daemon(options: Options) -> AsyncIterator[Ending]:
     tasks = [asyncio.create_task(work, name=name) for name, work in parts.loops().items()]
     for task in tasks:
         task.add_done_callback(_tell_of_failure)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(number, ending.asked.set)
+    listen({"SIGTERM": ending.asked.set, "SIGINT": ending.asked.set})
+    loop = asyncio.get_running_loop()
+    when_asked_to_end(lambda: loop.call_soon_threadsafe(ending.asked.set))
     server = parts.server
     try:
         async with server:

@@ -1,4 +1,4 @@
-"""Listens on the unix socket of this home, or on loopback TCP with a secret where there are none."""
+"""Listens on the unix socket of this home, or on loopback with a token (see `relay.wire.local`)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from orchestrator.local.errors import translate
 from orchestrator.local.guard import Guard
 from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
+from relay.wire.local import write_local
+from relay.wire.private import remove_file
 from relay.wire.serving import SOCKET_OPTIONS, Call, routes
 
 __all__ = ["LocalServer"]
@@ -42,7 +44,7 @@ class LocalServer:
         self, home: Home, registry: Registry, table: Mapping[Endpoint[Any], Callable[[Call], Awaitable[Any]]]
     ) -> None:
         self._path = home.daemon_socket
-        self._secret = None if hasattr(socket, "AF_UNIX") else secrets.token_urlsafe(32)
+        self._secret = secrets.token_urlsafe(32) if home.tcp else None
         self._socket = self._listen()
         app = Starlette(routes=routes(table, Guard(registry, self._secret), translate))
         config = uvicorn.Config(
@@ -59,17 +61,19 @@ class LocalServer:
 
     @property
     def address(self) -> dict[str, Any]:
-        """Return what a client needs: `socket`, or `port` and `token`."""
+        """Where it listens, as far as everybody may know that."""
         if self._secret is None:
             return {"socket": self._path}
-        return {"port": self._socket.getsockname()[1], "token": self._secret}
+        return {"port": self._socket.getsockname()[1]}
 
     def _listen(self) -> socket.socket:
-        if self._secret is not None or not hasattr(socket, "AF_UNIX"):
-            return socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)  # a dead daemon's: we hold the lock
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            remove_file(self._path)  # a dead daemon's: we hold the lock
+        if self._secret is not None:
+            listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+            write_local(self._path, listener.getsockname()[1], self._secret)
+            return listener
+        listener = socket.socket(getattr(socket, "AF_UNIX"), socket.SOCK_STREAM)  # noqa: B009 # Windows has none
         before = os.umask(0o177)
         try:
             listener.bind(self._path)
@@ -93,6 +97,5 @@ class LocalServer:
         if self._task is not None:
             await self._task
         self._socket.close()
-        if self._secret is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+        with contextlib.suppress(FileNotFoundError):
+            remove_file(self._path)

@@ -9,6 +9,7 @@ from collections.abc import Container
 import msgspec
 
 from relay.wire.agents import SpawnRequest
+from relay.wire.private import replace_file
 
 __all__ = ["Kept", "Requests"]
 
@@ -41,7 +42,7 @@ class Requests:
             file.write(msgspec.json.encode(kept))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(f"{path}.new", path)
+        replace_file(f"{path}.new", path)
 
     def load(self, agent_id: str) -> Kept | None:
         """Return what was kept; None if that is nothing, or cannot be read."""

@@ -13,6 +13,9 @@ from typing import Any
 
 import platformdirs
 
+from relay.wire.local import FORCE_TCP, HAS_SOCKETS, Local, read_local
+from relay.wire.private import private_folder, read_text, write_private
+
 __all__ = ["Home"]
 
 SOCKET_PATH_MAX = 100
@@ -41,17 +44,20 @@ class Home:
     state: str
     config: str
     runtime: str
+    tcp: bool = not HAS_SOCKETS
+    """Whether the daemon listens on loopback, and `daemon_socket` is a file that says where."""
 
     @classmethod
     def from_environment(cls) -> Home:
         """Return the folders by `MUSTER_HOME`, else the platform's own."""
         override = os.environ.get("MUSTER_HOME")
+        tcp = not HAS_SOCKETS or os.environ.get(FORCE_TCP) == "tcp"
         if override:
             root = os.path.abspath(os.path.expanduser(override))
-            return cls(root, root, os.path.join(root, "run"))
+            return cls(root, root, os.path.join(root, "run"), tcp)
         state = platformdirs.user_state_dir("muster", appauthor=False)
         config = platformdirs.user_config_dir("muster", appauthor=False)
-        return cls(state, config, os.path.join(state, "run"))
+        return cls(state, config, os.path.join(state, "run"), tcp)
 
     def prepare(self) -> None:
         """Create the folders, private to the user. Raises `OSError` if that is not possible.
@@ -60,12 +66,12 @@ class Home:
         or open to others, is refused.
         """
         for folder in (self.state, self.config):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            private_folder(folder)
         self.prepare_private(self.sockets)
 
     def prepare_private(self, folder: str) -> None:
         """Create a folder that may lie where others can write. Raises `OSError` if it is somebody else's."""
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        private_folder(folder)
         status = os.lstat(folder)
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode)):
             raise PermissionError(errno.EPERM, "the folder of the sockets belongs to somebody else", folder)
@@ -146,27 +152,26 @@ class Home:
     def daemon_socket(self) -> str:
         return os.path.join(self.sockets, "daemon.sock")
 
+    @property
+    def local(self) -> Local:
+        """Where the daemon listens; where nobody does if there is none."""
+        return read_local(self.daemon_socket) or Local()
+
     def read_record(self, path: str) -> dict[str, Any] | None:
         """Return one of the JSON records above, or None if it is absent or half-written."""
         try:
-            with open(path, encoding="utf-8") as file:
-                record = json.load(file)
+            record = json.loads(read_text(path))
         except (OSError, ValueError):
             return None
         return record if isinstance(record, dict) else None
 
     def write_private(self, path: str, text: str) -> None:
         """Replace `path` with `text` in one step, readable by this user only."""
-        temporary = f"{path}.{os.getpid()}.tmp"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        write_private(path, text)
 
     def admin_token(self) -> str | None:
         """Return the token that the relay's first start wrote here, or None."""
         try:
-            with open(self.admin_token_file, encoding="utf-8") as file:
-                return file.read().strip() or None
+            return read_text(self.admin_token_file).strip() or None
         except OSError:
             return None

@@ -7,7 +7,9 @@
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
 `number_of(fd)` · `has_job_objects` · `remove_tree(path)` · `resolved(argv, env)` · `script_kind` ·
 `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` · `session_variables()` ·
-`where_desktop` · `terminals`
+`where_desktop` · `terminals` · `Group(argv, env, cwd)` · `find_program(name, path)` · `program_folders` ·
+`start_server(argv, …)` · `start_again(argv)` · `stored_environment()` · `read_pipe(fd, take)` ·
+`on_told_to_end(tell)` · `listen(handlers)` · `take_console()`
 """
 
 from __future__ import annotations
@@ -52,7 +54,6 @@ if sys.platform == "linux":
         script_kind,
         send_signal,
     )
-    from spawners._os.own_tty import OwnTty
     from spawners._os.posix import (
         Calling,
         collect,
@@ -78,7 +79,6 @@ elif sys.platform == "darwin":
         script_kind,
         send_signal,
     )
-    from spawners._os.own_tty import OwnTty
     from spawners._os.posix import (
         Calling,
         collect,
@@ -98,7 +98,6 @@ elif sys.platform == "darwin":
 else:
     from spawners._os.loopback import Calling, dial
     from spawners._os.windows import (
-        OwnTty,
         boot_id,
         collect,
         hand_over,
@@ -120,6 +119,33 @@ else:
         why_unsupported,
     )
 
+if sys.platform == "win32":
+    from spawners._os.own_console import OwnTty, take_console
+    from spawners._os.programs_windows import (
+        Group,
+        find_program,
+        listen,
+        on_told_to_end,
+        program_folders,
+        read_pipe,
+        start_again,
+        start_server,
+        stored_environment,
+    )
+else:
+    from spawners._os.own_tty import OwnTty, take_console
+    from spawners._os.programs_posix import (
+        Group,
+        find_program,
+        listen,
+        on_told_to_end,
+        program_folders,
+        read_pipe,
+        start_again,
+        start_server,
+        stored_environment,
+    )
+
 where_desktop, terminals = "spawners._os.no_desktop", ""
 """The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
 if sys.platform == "linux":
@@ -129,6 +155,7 @@ elif sys.platform == "darwin":
 
 __all__ = [
     "Calling",
+    "Group",
     "ManagerError",
     "OwnTty",
     "Process",
@@ -136,29 +163,38 @@ __all__ = [
     "cgroup_limits",
     "collect",
     "dial",
+    "find_program",
     "fork_is_safe",
     "hand_over",
     "has_job_objects",
     "has_mark",
     "is_locked",
     "keeper_modules",
+    "listen",
     "lock_new",
     "manager_socket",
     "number_of",
     "on_exit",
+    "on_told_to_end",
     "process",
     "processes",
+    "program_folders",
     "proportional_bytes",
     "raise_file_limit",
+    "read_pipe",
     "remove_tree",
     "resident_bytes",
     "resolved",
     "script_kind",
     "send_signal",
     "session_variables",
+    "start_again",
     "start_detached",
     "start_scope",
+    "start_server",
     "stop_unit",
+    "stored_environment",
+    "take_console",
     "terminals",
     "unit_of",
     "usable_cpus",

@@ -5,28 +5,37 @@ assert sys.platform != "win32"
 
 """The terminal that a person sits at: opened for ourselves, made raw, and put back as it was."""
 
+import asyncio
 import contextlib
 import errno
 import fcntl
 import os
+import select
 import signal
 import struct
 import termios
+import time
+from collections.abc import Callable
 
-__all__ = ["OwnTty"]
+__all__ = ["OwnTty", "take_console"]
 
+READ = 64 * 1024
 _SIZE = struct.Struct("HHHH")
 
 
+def take_console() -> None:
+    """Nothing: what a terminal starts has it for its streams."""
+
+
 class OwnTty:
-    """A terminal of this process. `fd` reads and writes it without ever blocking.
+    """A terminal of this process, read and written without ever blocking.
 
     It is opened anew: blocking is a property of the open file, which a shell shares with its children,
     so that of stdin is left alone.
     """
 
     def __init__(self, fd: int) -> None:
-        self.fd = fd
+        self._fd = fd
         self._before = termios.tcgetattr(fd)
 
     @classmethod
@@ -43,7 +52,7 @@ class OwnTty:
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns; zeros where nobody has said."""
-        rows, columns, _, _ = _SIZE.unpack(fcntl.ioctl(self.fd, termios.TIOCGWINSZ, bytes(_SIZE.size)))
+        rows, columns, _, _ = _SIZE.unpack(fcntl.ioctl(self._fd, termios.TIOCGWINSZ, bytes(_SIZE.size)))
         return rows, columns
 
     def make_raw(self) -> None:
@@ -51,7 +60,7 @@ class OwnTty:
 
         In the background it stops this process, as any use of a terminal does, until it is in front.
         """
-        mode = termios.tcgetattr(self.fd)
+        mode = termios.tcgetattr(self._fd)
         mode[0] &= ~(
             termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INPCK
             | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
@@ -61,17 +70,70 @@ class OwnTty:
         mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
         mode[6] = [*mode[6]]
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
-        termios.tcsetattr(self.fd, termios.TCSANOW, mode)
+        termios.tcsetattr(self._fd, termios.TCSANOW, mode)
 
     def restore(self) -> None:
         """Put back the settings found at the beginning, and drop what was typed and not read: it was
         not meant for whoever reads next. Never raises; the terminal may be gone."""
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # it would stop us in the background
         with contextlib.suppress(termios.error):
-            termios.tcsetattr(self.fd, termios.TCSANOW, self._before)
-            termios.tcflush(self.fd, termios.TCIFLUSH)
+            termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+            termios.tcflush(self._fd, termios.TCIFLUSH)
         signal.signal(signal.SIGTTOU, before)
+
+    def on_resize(self, tell: Callable[[], None]) -> None:
+        """Nothing: SIGWINCH tells."""
+
+    async def read(self) -> bytes:
+        """Return what was typed; nothing once the terminal is gone."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return os.read(self._fd, READ)
+            except BlockingIOError:
+                await self._ready(loop.add_reader, loop.remove_reader)
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    return b""
+                raise
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Return when the terminal has taken `data`, or is gone."""
+        loop, view = asyncio.get_running_loop(), memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:
+                await self._ready(loop.add_writer, loop.remove_writer)
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    return
+                raise
+
+    def say(self, data: bytes, timeout_s: float) -> None:
+        """Write outside of the loop; gives up on a terminal that takes nothing."""
+        deadline = time.monotonic() + timeout_s
+        while data and (left := deadline - time.monotonic()) > 0:
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:
+                select.select([], [self._fd], [], left)
+            except OSError:
+                return
+
+    async def _ready(self, watch: Callable[..., None], unwatch: Callable[[int], bool]) -> None:
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def settle() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        watch(self._fd, settle)
+        try:
+            await ready
+        finally:
+            unwatch(self._fd)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
-            os.close(self.fd)
+            os.close(self._fd)

@@ -26,7 +26,6 @@ from spawners.keeper.windows.identity import boot_id
 from spawners.keeper.windows.job import job_name
 
 __all__ = [
-    "OwnTty",
     "boot_id",
     "collect",
     "hand_over",
@@ -276,16 +275,3 @@ def usable_cpus() -> int | None:
 def raise_file_limit() -> tuple[int, int]:
     """Windows has no such limit: handles are bounded by memory."""
     return 1 << 20, 1 << 20
-
-
-class OwnTty:
-    fd = -1
-    size = (0, 0)
-
-    @classmethod
-    def open(cls, descriptor: int) -> "OwnTty":
-        raise OSError("attaching is not supported on Windows yet: use Linux or macOS (or WSL)")
-
-    def make_raw(self) -> None: ...
-    def restore(self) -> None: ...
-    def close(self) -> None: ...

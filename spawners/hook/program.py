@@ -27,6 +27,8 @@ LONG = 1000
 """Characters that are left of a string in a message that is too long as a whole."""
 
 MAX_FILE = 1024 * 1024
+S_IFMT, S_IFREG = 0o170000, 0o100000
+"""As in `stat`, which would be imported for nothing else."""
 
 LATER = (b"408", b"409", b"429")
 """The daemon does not know the agent's session yet, or is too busy."""
@@ -97,7 +99,7 @@ def _delivered(line: bytes, deadline: float) -> bool:
     """Whether the daemon has settled the message; it also has if it refused it for good."""
     path, agent = os.environ.get("MUSTER_SOCKET", ""), os.environ.get("MUSTER_AGENT_ID", "")
     token = os.environ.get("MUSTER_AGENT_TOKEN", "")
-    if not (path and agent and token and hasattr(_socket, "AF_UNIX")):
+    if not (path and agent and token):
         return False
     head = (
         f"POST /api/managed-agents/{agent}/hooks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -106,17 +108,31 @@ def _delivered(line: bytes, deadline: float) -> bool:
     )
     unsent = memoryview(head.encode() + line)
     try:
-        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        connection.settimeout(_left(deadline))
-        connection.connect(path)
+        connection = _dialled(path, deadline)
         while unsent:
             connection.settimeout(_left(deadline))
             unsent = unsent[connection.send(unsent) :]
         connection.settimeout(_left(deadline))
         answer = connection.recv(64)
-    except OSError:
+    except (OSError, ValueError, OverflowError):
         return False
     return answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")) and answer[9:12] not in LATER
+
+
+def _dialled(path: str, deadline: float) -> _socket.socket:
+    """A line to the daemon: `path` is its socket, or a file that names the port where there are none."""
+    if os.stat(path).st_mode & S_IFMT == S_IFREG:
+        descriptor = os.open(path, os.O_RDONLY)
+        said = os.read(descriptor, 1024)
+        os.close(descriptor)
+        port = int(said.partition(b'"port":')[2].split(b",")[0])
+        family, address = _socket.AF_INET, ("127.0.0.1", port)
+    else:
+        family, address = getattr(_socket, "AF_UNIX"), path  # type: ignore[assignment]  # noqa: B009
+    connection = _socket.socket(family, _socket.SOCK_STREAM)
+    connection.settimeout(_left(deadline))
+    connection.connect(address)
+    return connection
 
 
 def _left(deadline: float) -> float:
@@ -133,7 +149,7 @@ def _leave(line: bytes) -> None:
     try:
         if os.stat(path).st_size > MAX_FILE:
             os.replace(path, path + ".old")
-    except FileNotFoundError:
+    except OSError:  # there is none, or another one writes to it just now and Windows lets nobody rename it
         pass
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(descriptor, line + b"\n")

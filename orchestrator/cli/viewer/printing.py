@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.cli.viewer.source import Outage, Source
 from orchestrator.cli.viewer.view import ENDING, Signalled
+from spawners._os import listen
 from spawners.launch import Resized, Size
 from spawners.screen.paint import restore
 
@@ -33,9 +35,7 @@ async def print_all(source: Source, *, own: bool) -> bool:
     """
     printing = asyncio.ensure_future(_print(source, own=own))
     number: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    for name in ENDING:
-        if hasattr(signal, name):
-            _on_signal(getattr(signal, name), number)
+    stop = listen({name: _teller(name, number) for name in ENDING if hasattr(signal, name)})
     waited: list[asyncio.Future[Any]] = [printing, number]
     try:
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -44,6 +44,7 @@ async def print_all(source: Source, *, own: bool) -> bool:
         printing.result()
         return True
     finally:
+        stop()
         printing.cancel()
         await asyncio.gather(printing, return_exceptions=True)
         await source.close()
@@ -66,9 +67,9 @@ def _write(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _on_signal(number: int, told: asyncio.Future[int]) -> None:
+def _teller(name: str, told: asyncio.Future[int]) -> Callable[[], None]:
     def tell() -> None:
         if not told.done():
-            told.set_result(number)
+            told.set_result(getattr(signal, name))
 
-    asyncio.get_running_loop().add_signal_handler(number, tell)
+    return tell

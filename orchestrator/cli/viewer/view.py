@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.cli.viewer.detach import DetachKeys
 from orchestrator.cli.viewer.source import Outage, Source
 from orchestrator.cli.viewer.terminal import Terminal
+from spawners._os import listen
 from spawners.errors import SessionEnded
 
 __all__ = ["Signalled", "view"]
@@ -52,6 +53,7 @@ async def view(terminal: Terminal, source: Source, *, keys: bytes, read_only: bo
     try:
         with _signals(looking):
             terminal.enter()
+            terminal.on_resize(looking.size_changed)
             return await looking.run(hint)
     finally:
         terminal.close()
@@ -159,7 +161,6 @@ class _View:
 
 @contextlib.contextmanager
 def _signals(looking: _View) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
     handlers: dict[str, Callable[[], object]] = {
         "SIGWINCH": looking.size_changed,
         "SIGTSTP": looking.suspend,
@@ -168,16 +169,11 @@ def _signals(looking: _View) -> Iterator[None]:
     for name in ENDING:
         if hasattr(signal, name):
             handlers[name] = _ender(looking, getattr(signal, name))
-    numbers = []
-    for name, handler in handlers.items():
-        if hasattr(signal, name):
-            numbers.append(getattr(signal, name))
-            loop.add_signal_handler(numbers[-1], handler)
+    stop = listen(handlers)
     try:
         yield
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        stop()
 
 
 def _ender(looking: _View, number: int) -> Callable[[], None]:

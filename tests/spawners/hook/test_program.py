@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from muster_command import MUSTER
 
+from relay.wire.local import write_local
 from spawners.hook import COMMAND, program
 
 STOP = {"hook_event_name": "Stop", "last_assistant_message": "done"}
@@ -28,11 +29,15 @@ class Daemon:
         self.path = path
         self.request = b""
         self._answer = answer
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
+        self._listener = self.listen()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
+
+    def listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        listener.listen()
+        return listener
 
     def _serve(self) -> None:
         connection, _ = self._listener.accept()
@@ -58,6 +63,15 @@ class Daemon:
 
     def close(self) -> None:
         self._listener.close()
+
+
+class DaemonOnLoopback(Daemon):
+    """As on systems without unix sockets: a file says where it listens."""
+
+    def listen(self) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", 0))
+        write_local(str(self.path), listener.getsockname()[1], "not for agents")
+        return listener
 
 
 @pytest.fixture
@@ -116,6 +130,26 @@ def test_the_daemon_gets_the_message_under_the_agent_s_own_token(by: str, daemon
     assert daemon.request.startswith(b"POST /api/managed-agents/ag-0123456789ab/hooks HTTP/1.1\r\n")
     assert b"\r\nAuthorization: Bearer msa_token\r\n" in daemon.request
     assert lines(left) == []
+
+
+def test_a_daemon_on_loopback_gets_the_message_too(left: Path) -> None:
+    daemon = DaemonOnLoopback(left.parent / "s", b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    run(left, stdin=json.dumps(STOP).encode())
+
+    assert daemon.body()["payload"] == STOP
+    assert b"not for agents" not in daemon.request
+    assert lines(left) == []
+    daemon.close()
+
+
+@pytest.mark.parametrize("said", ["", '{"port":', '{"port":x,"token":""}', '{"port":99999999,"token":""}'])
+def test_a_file_that_names_no_port_is_no_daemon(left: Path, said: str) -> None:
+    (left.parent / "s").write_text(said)
+
+    run(left, stdin=json.dumps(STOP).encode())
+
+    assert [line["payload"] for line in lines(left)] == [STOP]
 
 
 def test_without_a_daemon_the_message_is_left_for_it(left: Path) -> None:
