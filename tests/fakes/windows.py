@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from pathlib import Path
 import pytest
 from muster_processes import PYTHON, until
 from running import Host
+
+from spawners.terminals.catalog import terminals
 
 PROGRAM = str(Path(__file__).with_name("pty_terminal.py"))
 
@@ -122,12 +123,13 @@ def windowed(desk: Desk, make_host: Callable[..., Host]) -> Host:
 
 @pytest.fixture
 def blind(desk: Desk, make_host: Callable[..., Host], tmp_path: Path) -> Host:
-    """A running host where no terminal opens: the one that is set fails, and its login finds no other."""
+    """A running host where no terminal opens, whatever this machine has: each that is found fails."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("env", "sh", "touch"):
-        os.symlink(shutil.which(name) or name, folder / name)
-    (tmp_path / ".profile").write_text(f"PATH={folder}\n")
+    for name in {program for known in terminals() for program in known.programs}:
+        (folder / name).write_text("#!/bin/sh\necho cannot open display >&2\nexit 1\n")
+        (folder / name).chmod(0o755)
+    (tmp_path / ".profile").write_text(f"PATH={folder}:$PATH\n")
     variables = {"MUSTER_TERMINAL_APP": terminal("--exit", "3"), "PTY_TERMINAL": str(desk.folder)}
     host = make_host("host", HOME=str(tmp_path), **variables)
     host.start()

@@ -51,6 +51,7 @@ def hasty(make_host: Callable[..., Host], desk: Desk) -> Host:
     return host
 
 
+@pytest.mark.slow
 def test_the_next_terminal_is_taken_where_none_reports_and_a_late_window_closes(
     hasty: Host, desk: Desk, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_the_next_terminal_is_taken_where_none_reports_and_a_late_window_closes(
     assert (window.state, window.pid) == (WindowState.OPEN, first.child)
 
 
+@pytest.mark.slow
 def test_a_window_that_was_given_up_is_told_to_close(hasty: Host, desk: Desk) -> None:
     """One that had begun to execute its script, and reports when another window is there."""
     never = {"mode": Mode.TERMINAL, "agent_id": AGENT, "terminal": terminal("--never")}
@@ -175,6 +177,7 @@ def test_a_stop_ends_the_waiting_for_a_window(
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_through_the_relay_an_agent_is_spawned_in_a_window_and_opened_again(
     relay: RelayServer, make_member: Callable[..., Host], desk: Desk
 ) -> None:
