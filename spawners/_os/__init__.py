@@ -6,7 +6,7 @@
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
 `number_of(fd)` · `has_job_objects` · `remove_tree(path)` ·
-`resolved(argv, env)` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`resolved(argv, env)` · `sharing` · `resident_bytes(pid)` · `proportional_bytes(pid)`
 """
 
 from __future__ import annotations
@@ -27,13 +27,7 @@ if sys.platform == "linux":
     from spawners._os.systemd import manager_socket, start_scope, stop_unit
 else:
     from spawners._os.manager import manager_socket, start_scope, stop_unit
-    from spawners._os.usage import (
-        cgroup_limits,
-        fork_is_safe,
-        proportional_bytes,
-        resident_bytes,
-        unit_of,
-    )
+    from spawners._os.usage import cgroup_limits, fork_is_safe, unit_of
 
 if sys.platform == "linux":
     from spawners._os.linux import boot_id, fork_is_safe, has_mark, on_exit, process, processes, send_signal
@@ -50,6 +44,7 @@ if sys.platform == "linux":
         raise_file_limit,
         remove_tree,
         resolved,
+        sharing,
         start_detached,
         why_unsupported,
     )
@@ -68,10 +63,11 @@ elif sys.platform == "darwin":
         raise_file_limit,
         remove_tree,
         resolved,
+        sharing,
         start_detached,
         why_unsupported,
     )
-    from spawners._os.usage import usable_cpus
+    from spawners._os.usage import proportional_bytes, resident_bytes, usable_cpus
 else:
     from spawners._os.loopback import Calling, dial
     from spawners._os.windows import (
@@ -87,10 +83,13 @@ else:
         on_exit,
         process,
         processes,
+        proportional_bytes,
         raise_file_limit,
         remove_tree,
+        resident_bytes,
         resolved,
         send_signal,
+        sharing,
         start_detached,
         usable_cpus,
         why_unsupported,
@@ -122,6 +121,7 @@ __all__ = [
     "resident_bytes",
     "resolved",
     "send_signal",
+    "sharing",
     "start_detached",
     "start_scope",
     "stop_unit",

@@ -31,6 +31,7 @@ __all__ = [
     "raise_file_limit",
     "remove_tree",
     "resolved",
+    "sharing",
     "start_detached",
     "why_unsupported",
 ]
@@ -147,6 +148,10 @@ def start_detached(
         )
     finally:
         os.close(errors)
+
+
+sharing = None
+"""An opener of files that their keeper may rename or delete meanwhile: here it always may."""
 
 
 def remove_tree(path: str) -> None:

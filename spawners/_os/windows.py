@@ -24,6 +24,7 @@ from spawners._os.facts import Process
 from spawners.keeper.windows import api
 from spawners.keeper.windows.identity import boot_id
 from spawners.keeper.windows.job import job_name
+from spawners.keeper.windows.system import open_file
 
 __all__ = [
     "OwnTty",
@@ -38,10 +39,13 @@ __all__ = [
     "on_exit",
     "process",
     "processes",
+    "proportional_bytes",
     "raise_file_limit",
     "remove_tree",
+    "resident_bytes",
     "resolved",
     "send_signal",
+    "sharing",
     "start_detached",
     "usable_cpus",
     "why_unsupported",
@@ -234,7 +238,7 @@ def start_detached(
         for flags in (_NO_WINDOW | _BREAKAWAY, _NO_WINDOW):
             try:
                 return subprocess.Popen(
-                    [getattr(sys, "_base_executable", sys.executable), *argv],  # not a launcher of a venv
+                    [_python(), *argv],
                     env=given,
                     startupinfo=subprocess.STARTUPINFO(lpAttributeList={"handle_list": handles}),
                     creationflags=flags,
@@ -246,6 +250,14 @@ def start_detached(
     finally:
         for handle in handles:
             os.set_handle_inheritable(handle, False)
+
+
+def _python() -> str:
+    """The interpreter itself: not the launcher of a virtual environment, and one that can have a console."""
+    path = str(getattr(sys, "_base_executable", sys.executable))
+    with_console = os.path.join(os.path.dirname(path), "python.exe")
+    is_without = os.path.basename(path).lower() == "pythonw.exe"
+    return with_console if is_without and os.path.isfile(with_console) else path
 
 
 def hand_over(line: socket.socket, data: bytes, fds: list[int]) -> None:
@@ -262,6 +274,27 @@ def remove_tree(path: str) -> None:
             return
         if os.path.isdir(path):
             time.sleep(0.02)
+
+
+def sharing(path: str, flags: int) -> int:
+    """An opener of files that their keeper may rename or delete meanwhile."""
+    return open_file(path, flags & ~os.O_BINARY & ~os.O_NOINHERIT)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that the process has in use, pages shared with others included; 0 if it is gone."""
+    handle = api.open_process(api.QUERY | api.VM_READ, False, pid) or api.open_process(api.QUERY, False, pid)
+    if not handle:
+        return 0
+    memory = api.MEMORY_COUNTERS()
+    memory.cb = ctypes.sizeof(memory)
+    api.process_memory(handle, ctypes.byref(memory), memory.cb)
+    api.close_handle(handle)
+    return int(memory.others[0])
+
+
+proportional_bytes = resident_bytes
+"""Windows does not tell how pages are shared."""
 
 
 def usable_cpus() -> int | None:
