@@ -6,7 +6,7 @@
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
 `number_of(fd)` · `has_job_objects` · `remove_tree(path)` ·
-`resolved(argv, env)` · `sharing` · `resident_bytes(pid)` · `proportional_bytes(pid)`
+`resolved(argv, env)` · `sharing` · `address_limit` · `resident_bytes(pid)` · `proportional_bytes(pid)`
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if sys.platform == "linux":
     from spawners._os.own_tty import OwnTty
     from spawners._os.posix import (
         Calling,
+        address_limit,
         collect,
         dial,
         hand_over,
@@ -53,6 +54,7 @@ elif sys.platform == "darwin":
     from spawners._os.own_tty import OwnTty
     from spawners._os.posix import (
         Calling,
+        address_limit,
         collect,
         dial,
         hand_over,
@@ -72,6 +74,7 @@ else:
     from spawners._os.loopback import Calling, dial
     from spawners._os.windows import (
         OwnTty,
+        address_limit,
         boot_id,
         collect,
         hand_over,
@@ -100,6 +103,7 @@ __all__ = [
     "ManagerError",
     "OwnTty",
     "Process",
+    "address_limit",
     "boot_id",
     "cgroup_limits",
     "collect",

@@ -28,6 +28,7 @@ from spawners.keeper.windows.system import open_file
 
 __all__ = [
     "OwnTty",
+    "address_limit",
     "boot_id",
     "collect",
     "hand_over",
@@ -53,6 +54,9 @@ __all__ = [
 
 why_unsupported = ""
 """Why sessions cannot be run here; empty: they can."""
+
+address_limit = 255
+"""Of the path of a file with a port and a token: MAX_PATH, and something less."""
 
 has_job_objects = True
 """Whether a keeper holds its agent in a job that ends with it."""
