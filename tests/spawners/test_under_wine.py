@@ -7,7 +7,7 @@ import re
 import pytest
 import wine
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("wine"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("wine"), pytest.mark.timeout(900)]
 
 EXPECTED = {
     "Linux only",
@@ -29,7 +29,7 @@ def test_agents_run_on_windows() -> None:
     words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
     words += ["-q", "-rfEs", "--strict-markers", "--timeout", "60", "-m", "not slow"]
     with wine.prefix() as prefix:
-        done = prefix.python(*words, *(wine.windows_path(wine.ROOT / name) for name in TESTS), timeout_s=380)
+        done = prefix.python(*words, *(wine.windows_path(wine.ROOT / name) for name in TESTS), timeout_s=840)
     said = done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
 
     ended = re.search(r"^(\d+) passed, \d+ skipped(, \d+ deselected)? in ", said, re.MULTILINE)
