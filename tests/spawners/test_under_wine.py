@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections import Counter
-from pathlib import Path
+import re
 
 import pytest
 import wine
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("wine"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("wine"), pytest.mark.timeout(900)]
 
 EXPECTED = {
     "Linux only",
@@ -26,17 +24,16 @@ TESTS = (
 )
 
 
-def test_agents_run_on_windows(tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
-    words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib", "-q"]
-    words += ["--strict-markers", "--timeout", "60", "-m", "not slow"]
-    words += [wine.windows_path(wine.ROOT / name) for name in TESTS]
+def test_agents_run_on_windows() -> None:
+    """Its words are read, not a report: for one pytest asks what system this is, which ends it under wine."""
+    words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
+    words += ["-q", "-rfEs", "--strict-markers", "--timeout", "60", "-m", "not slow"]
     with wine.prefix() as prefix:
-        done = prefix.python(*words, "--junitxml", wine.windows_path(report), timeout_s=380)
-    said = done.stdout.decode("utf-8", "replace")[-20_000:] + done.stderr.decode("utf-8", "replace")[-2_000:]
-    assert done.returncode == 0, said
+        done = prefix.python(*words, *(wine.windows_path(wine.ROOT / name) for name in TESTS), timeout_s=840)
+    said = done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    cases = list(ElementTree.parse(report).iter("testcase"))
-    skipped = Counter(found.get("message", "") for case in cases for found in case.iter("skipped"))
-    assert set(skipped) <= EXPECTED, skipped
-    assert len(cases) - skipped.total() >= 80, said
+    ended = re.search(r"^(\d+) passed, \d+ skipped(, \d+ deselected)? in ", said, re.MULTILINE)
+    assert done.returncode == 0, said[-20_000:]
+    assert ended, said[-20_000:]
+    assert int(ended[1]) >= 80, said[-20_000:]
+    assert set(re.findall(r"^SKIPPED \[\d+\] \S+: (.*)$", said, re.MULTILINE)) <= EXPECTED
