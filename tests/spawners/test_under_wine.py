@@ -29,7 +29,7 @@ NOT_STARTED = "Internal error"
 
 
 def run(prefix: wine.Wine, *tests: str) -> tuple[int, str]:
-    """The exit code of pytest, and its words: for a report it asks what system this is, which ends it here."""
+    """The exit code of pytest, and its words: a report would ask for the system, which ends it here."""
     words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
     words += ["-q", "-rfEs", "--strict-markers", "--timeout", "60", "-m", "not slow"]
     done = prefix.python(*words, *tests, timeout_s=840)
