@@ -24,16 +24,28 @@ TESTS = (
 )
 
 
-def test_agents_run_on_windows() -> None:
-    """Its words are read, not a report: for one pytest asks what system this is, which ends it under wine."""
+NOT_STARTED = "Internal error"
+"""What wine 8 says when it has failed to make a process at all: once in a few thousand on a busy machine."""
+
+
+def run(prefix: wine.Wine, *tests: str) -> tuple[int, str]:
+    """The exit code of pytest, and its words: a report would ask for the system, which ends it here."""
     words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
     words += ["-q", "-rfEs", "--strict-markers", "--timeout", "60", "-m", "not slow"]
-    with wine.prefix() as prefix:
-        done = prefix.python(*words, *(wine.windows_path(wine.ROOT / name) for name in TESTS), timeout_s=840)
-    said = done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
+    done = prefix.python(*words, *tests, timeout_s=840)
+    return done.returncode, done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    ended = re.search(r"^(\d+) passed, \d+ skipped(, \d+ deselected)? in ", said, re.MULTILINE)
-    assert done.returncode == 0, said[-20_000:]
+
+def test_agents_run_on_windows() -> None:
+    with wine.prefix() as prefix:
+        code, said = run(prefix, *(wine.windows_path(wine.ROOT / name) for name in TESTS))
+        unlucky = re.findall(r"^FAILED (.+?)(?: - .*)?$", said, re.MULTILINE)
+        if 0 < len(unlucky) <= said.count(NOT_STARTED) and len(unlucky) <= 2:
+            code, again = run(prefix, *(f"{wine.windows_path(wine.ROOT)}\\{name}" for name in unlucky))
+            assert code == 0, again[-20_000:]
+
+    ended = re.search(r"^(?:\d+ failed, )?(\d+) passed, \d+ skipped.* in ", said, re.MULTILINE)
+    assert code == 0, said[-20_000:]
     assert ended, said[-20_000:]
     assert int(ended[1]) >= 80, said[-20_000:]
     assert set(re.findall(r"^SKIPPED \[\d+\] \S+: (.*)$", said, re.MULTILINE)) <= EXPECTED
