@@ -5,11 +5,12 @@
 `why_unsupported` · `OwnTty` · `manager_socket(environ)` · `start_scope(path, name, pids, properties)` ·
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
-`number_of(fd)` · `has_job_objects` · `remove_tree(path)` · `resolved(argv, env)` · `script_kind` · `sharing` ·
-`address_limit` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
+`number_of(fd)` · `has_job_objects` · `remove_tree(path)` · `resolved(argv, env)` · `script_kind` ·
+`sharing` · `address_limit` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
 `session_variables()` · `where_desktop` · `terminals` · `Group(argv, env, cwd)` ·
 `find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `start_again(argv)` ·
-`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` · `take_console()`
+`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
+`take_console()`
 """
 
 from __future__ import annotations
