@@ -104,11 +104,15 @@ def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, p
     environ = wishes.environ
     for wish, reason in ((wishes.explicit, "asked for"), (wishes.configured, "config terminal.app")):
         if wish:
-            yield named(wish, terminals, path) if isinstance(wish, str) else wish, reason
+            meant = named(wish, terminals, path) if isinstance(wish, str) else wish
+            yield from ((one, reason) for one in _here_first(meant, environ))
     if words := environ.get("TERMINAL", "").split():
         name = os.path.basename(words[0])
         found = _by_program(name, terminals)
-        yield (found, "$TERMINAL") if found else (name, "$TERMINAL names it, and it is not known here")
+        if found:
+            yield from ((one, "$TERMINAL") for one in _here_first(found, environ))
+        else:
+            yield name, "$TERMINAL names it, and it is not known here"
     yield from _around(environ, terminals)
     for entry, file in preferred_entries({**desktop.env, **environ}):
         if known := next((one for one in terminals if entry in one.entries), None):
@@ -120,6 +124,11 @@ def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, p
     yield from _alternative(terminals, path)
     yield from ((one, _ANY) for one in terminals if one.display is not Display.NONE)
     yield from ((one, "needs no display") for one in terminals if one.display is Display.NONE)
+
+
+def _here_first(terminal: Terminal, environ: Mapping[str, str]) -> tuple[Terminal, ...]:
+    """It, and before it the very one that we run in: who names tmux inside of tmux means that one."""
+    return (terminal.inside(environ), terminal) if terminal.runs_around(environ) else (terminal,)
 
 
 def _around(environ: Mapping[str, str], terminals: Sequence[Terminal]) -> Iterator[Wish]:
