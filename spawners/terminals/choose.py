@@ -41,10 +41,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The terminals to try in order; `left_out` are the others, each with why."""
+    """The terminals to try in order; `left_out` are the others, each with why, and `missed` those of them
+    that were asked for or configured: whoever wanted them should hear of it."""
 
     candidates: tuple[Candidate, ...]
     left_out: tuple[tuple[str, str], ...]
+    missed: tuple[tuple[str, str], ...] = ()
 
     @property
     def terminals(self) -> tuple[Terminal, ...]:
@@ -76,6 +78,7 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
     """
     candidates: dict[tuple[str, bool], Candidate] = {}
     left_out: dict[str, str] = {}
+    missed: dict[str, str] = {}
     for terminal, reason in _in_order(wishes, terminals, desktop, path):
         if isinstance(terminal, str):
             left_out.setdefault(terminal, reason)
@@ -84,6 +87,8 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
         why = _why_not(terminal, program, desktop)
         if why:
             left_out.setdefault(terminal.name, f"{why} ({reason})" if reason != _ANY else why)
+            if reason in _WISHED:
+                missed.setdefault(terminal.name, left_out[terminal.name])
         elif program:
             a_running_one = terminal.display is Display.NONE and terminal not in terminals
             candidates.setdefault((terminal.name, a_running_one), Candidate(terminal, program, reason))
@@ -92,17 +97,19 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
         tuple(
             (name, why) for name, why in left_out.items() if not {(name, False), (name, True)} & {*candidates}
         ),
+        tuple(missed.items()),
     )
 
 
 _ANY = "installed"
+_WISHED = _ASKED_FOR, _CONFIGURED = "asked for", "config terminal.app"
 Wish = tuple[Terminal | str, str]
 """A terminal, or the name of one that is unknown here, and the reason."""
 
 
 def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path: str) -> Iterator[Wish]:
     environ = wishes.environ
-    for wish, reason in ((wishes.explicit, "asked for"), (wishes.configured, "config terminal.app")):
+    for wish, reason in ((wishes.explicit, _ASKED_FOR), (wishes.configured, _CONFIGURED)):
         if wish:
             meant = named(wish, terminals, path) if isinstance(wish, str) else wish
             yield from ((one, reason) for one in _here_first(meant, environ))

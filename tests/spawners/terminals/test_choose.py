@@ -133,6 +133,10 @@ def test_without_a_desktop_only_multiplexers_are_left_and_the_reason_is_told(pat
     choice = chosen(path, kind=None, explicit="kitty")
     assert [one.name for one in choice.terminals] == ["tmux"]
     assert dict(choice.left_out)["kitty"] == "no desktop here (asked for)"
+    assert choice.missed == (("kitty", "no desktop here (asked for)"),)
+    assert chosen(path, explicit="kitty", configured="ghostty").missed == (
+        ("ghostty", "not installed (config terminal.app)"),
+    )
 
 
 @pytest.mark.parametrize("wish", ["explicit", "configured"])
