@@ -8,11 +8,12 @@ import re
 
 from relay.wire.home import Home
 
-__all__ = ["CLOSED", "DETACHED", "ENDED", "Farewells"]
+__all__ = ["CLOSED", "DETACHED", "ENDED", "SUFFIX", "Farewells"]
 
 CLOSED, DETACHED, ENDED = "closed", "detached", "ended"
 """Its terminal went away, somebody has detached by keys, its agent had ended."""
 
+SUFFIX = ".gone"
 _WINDOW = re.compile(r"w-[0-9a-f]{12}")
 
 
@@ -39,4 +40,4 @@ class Farewells:
         return None
 
     def _path(self, window_id: str) -> str:
-        return os.path.join(self._folder, f"{window_id}.gone")
+        return os.path.join(self._folder, window_id + SUFFIX)
