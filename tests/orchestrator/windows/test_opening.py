@@ -207,3 +207,21 @@ def test_through_the_relay_an_agent_is_spawned_in_a_window_and_opened_again(
         client.call(endpoints.REPORT_WINDOW, WindowReport(token="x", pid=1, started=1), path=path)
     assert refused.value.code is Code.MISDIRECTED
     host.end()
+
+
+def test_no_program_is_run_as_a_terminal_for_whoever_may_spawn_none(
+    relay: RelayServer, make_member: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make_member("b", MUSTER_POLICY_REMOTE_SPAWNS="deny")
+    agent = host.spawn(*agent_argv("sleep"), mode=Mode.EMBEDDED)
+    until(
+        lambda: [agent.id] == [entry.id for entry in relay.host("b").managed_agents],
+        "the relay to hear of it",
+    )
+    mark = tmp_path / "ran"
+    request = OpenRequest(terminal=f"touch {mark} {{command}}")
+    with pytest.raises(ApiError) as refused, relay.client() as client:
+        client.call(endpoints.OPEN_AGENT, request, path={"id": agent.id})
+    assert refused.value.code is Code.POLICY_REFUSED
+    assert not mark.exists()
+    host.end()
