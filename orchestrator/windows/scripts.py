@@ -21,7 +21,7 @@ PLACES = ("HOME", "MUSTER_HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR",
 
 STALE_S = 120.0
 """A terminal that has not executed its script by then never will."""
-_NAME = re.compile(r"w-[0-9a-f]{12}(\.\w+)?")
+_WINDOW = re.compile(r"w-[0-9a-f]{12}")
 
 
 class Scripts:
@@ -51,11 +51,16 @@ class Scripts:
             os.unlink(self.path(window_id))
 
     def sweep(self) -> None:
-        """Remove those that an earlier daemon left, and that no terminal has executed for a while."""
+        """Remove those that an earlier daemon left, and that no terminal has executed for a while.
+
+        What else is named after a window stays: its last word, and its terminal's socket.
+        """
+        ending = script.KINDS[_os.script_kind]
         with contextlib.suppress(OSError):
             for name in os.listdir(self._folder):
                 path = os.path.join(self._folder, name)
-                if _NAME.fullmatch(name) and time.time() - os.lstat(path).st_mtime > STALE_S:
+                is_script = name.endswith(ending) and _WINDOW.fullmatch(name.removesuffix(ending))
+                if is_script and time.time() - os.lstat(path).st_mtime > STALE_S:
                     os.unlink(path)
 
     @property
