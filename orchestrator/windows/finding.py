@@ -83,7 +83,10 @@ class Finder:
             if program is not None:
                 found.append(
                     TerminalInfo(
-                        name=terminal.name, path=program, tabs=terminal.tabs, focuses=_focuses(terminal)
+                        name=terminal.name,
+                        path=program,
+                        tabs=terminal.tabs,
+                        focuses=terminal.focuses(desktop, path),
                     )
                 )
         kind = desktop.kind.value if desktop.kind else ""
@@ -127,10 +130,6 @@ def _around(caller: Mapping[str, str]) -> Mapping[str, str]:
     if not caller:
         return os.environ
     return {**{name: value for name, value in os.environ.items() if name not in DESKTOP_NAMES}, **caller}
-
-
-def _focuses(terminal: Terminal) -> bool:
-    return type(terminal).focus is not Terminal.focus
 
 
 def _given(desktop: Desktop, path: str) -> Mapping[str, str]:

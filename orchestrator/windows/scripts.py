@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+import time
 
+from orchestrator.windows.dead_sockets import remove_dead_sockets
 from relay.wire.home import Home
 from spawners import _os
 from spawners.terminals import script
@@ -17,6 +20,10 @@ TOKEN, AGENT, HANDLES = "MUSTER_WINDOW_TOKEN", "MUSTER_WINDOW_AGENT", "MUSTER_WI
 PLACES = ("HOME", "MUSTER_HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
 """What says where this home's files are. A window may get the environment of another program's session."""
 
+STALE_S = 120.0
+"""A terminal that has not executed its script by then never will."""
+_WINDOW = re.compile(r"w-[0-9a-f]{12}")
+
 
 class Scripts:
     """Each is readable by its owner alone and removes itself when it is executed."""
@@ -25,7 +32,7 @@ class Scripts:
         self._home = home
 
     def path(self, window_id: str) -> str:
-        return os.path.join(self.folder, window_id + script.KINDS[_os.script_kind])
+        return os.path.join(self._folder, window_id + script.KINDS[_os.script_kind])
 
     def write(self, window_id: str, agent_id: str, token: str, handles: tuple[str, ...]) -> tuple[str, ...]:
         """Write a window's script and return the words that execute it. Raises `OSError`."""
@@ -44,11 +51,25 @@ class Scripts:
         with contextlib.suppress(OSError):
             os.unlink(self.path(window_id))
 
+    def sweep(self) -> None:
+        """Remove those that an earlier daemon left, and that no terminal has executed for a while, and the
+        sockets that terminals have left beside them.
+
+        What else is named after a window stays: its last word, and the socket of a terminal that runs.
+        """
+        remove_dead_sockets(self._folder)
+        ending = script.KINDS[_os.script_kind]
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self._folder):
+                path = os.path.join(self._folder, name)
+                is_script = name.endswith(ending) and _WINDOW.fullmatch(name.removesuffix(ending))
+                if is_script and time.time() - os.lstat(path).st_mtime > STALE_S:
+                    os.unlink(path)
+
     @property
-    def folder(self) -> str:
-        """Where they lie."""
+    def _folder(self) -> str:
         sockets = self._home.sockets
         return sockets if _os.script_kind == "py" or SAFE.fullmatch(sockets) else self._home.plain_runtime
 
     def _prepare(self) -> None:
-        self._home.prepare_private(self.folder)
+        self._home.prepare_private(self._folder)

@@ -62,6 +62,8 @@ class Watching:
                 self._change(
                     record, state=WindowState.FAILED, closed_at=now_ms(), reason=KILLED_WHILE_OPENING
                 )
+        windows = (record.agent.window for record in self._registry)
+        self._farewells.keep_only({window.id for window in windows if window and window.is_open})
 
     def watch(self, agent_id: str) -> None:
         self._open.add(agent_id)

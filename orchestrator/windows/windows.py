@@ -13,7 +13,6 @@ from orchestrator.sections import Terminal as Settings
 from orchestrator.windows.attempts import Attempts
 from orchestrator.windows.farewell import Farewells
 from orchestrator.windows.finding import Finder, Found
-from orchestrator.windows.leftovers import sweep
 from orchestrator.windows.opening import Manner, NoWindow, Opening
 from orchestrator.windows.reports import Reports
 from orchestrator.windows.scripts import Scripts
@@ -57,7 +56,6 @@ class Windows:
         self._registry = registry
         self._settings = settings
         self._scopes = scopes
-        self._home = home
         self._scripts = Scripts(home)
         boot_id = _os.boot_id()
         attempts = Attempts()
@@ -70,9 +68,7 @@ class Windows:
 
     def recover(self) -> None:
         """Take up what an earlier daemon has left."""
-        windows = (record.agent.window for record in self._registry)
-        known = {window.id for window in windows if window is not None and window.is_open}
-        sweep((self._home.sockets, self._scripts.folder), known)
+        self._scripts.sweep()
         self.watching.recover()
 
     async def found(self, request: SpawnRequest, *, remote: bool) -> Found:

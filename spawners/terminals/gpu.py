@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spawners.terminals.base import Display, Opener
+from spawners.terminals.base import Desktop, Display, Opener
 from spawners.terminals.words import WINDOW_ID, XTerminal, beside, hint
 
 __all__ = ["Alacritty", "Foot", "Ghostty", "Kitty", "Wezterm"]
@@ -46,6 +46,10 @@ class Kitty(XTerminal):
             start = (*_kitty(program, _unix(shared)), *where)
             return _either(_tab(program, command, cwd, _unix(shared)), start, remove=shared)
         return window
+
+    def focuses(self, desktop: Desktop, path: str) -> bool:
+        """By its own remote control."""
+        return True
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         address, window = handles.get("KITTY_LISTEN_ON", ""), handles.get("KITTY_WINDOW_ID", "")
@@ -110,6 +114,10 @@ class Wezterm(XTerminal):
         if tab:
             return _either((program, "cli", "--no-auto-start", "spawn", *where, "--", *command), window)
         return window
+
+    def focuses(self, desktop: Desktop, path: str) -> bool:
+        """By its own remote control."""
+        return True
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         pane, socket = handles.get("WEZTERM_PANE", ""), handles.get("WEZTERM_UNIX_SOCKET", "")

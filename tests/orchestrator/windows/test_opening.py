@@ -207,3 +207,41 @@ def test_through_the_relay_an_agent_is_spawned_in_a_window_and_opened_again(
         client.call(endpoints.REPORT_WINDOW, WindowReport(token="x", pid=1, started=1), path=path)
     assert refused.value.code is Code.MISDIRECTED
     host.end()
+
+
+@pytest.mark.slow
+def test_a_successor_that_waits_for_its_window_keeps_no_other_waiting(
+    make_host: Callable[..., Host], desk: Desk, tmp_path: Path
+) -> None:
+    host = make_host("host", PTY_TERMINAL=str(desk.folder), MUSTER_TERMINAL_WINDOW_TIMEOUT="60")
+    host.start()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    again = {"restart": "on-failure", "restart_limit": 1}
+    gated = {"mode": Mode.TERMINAL, "agent_id": AGENT, "terminal": terminal("--gate", str(gate)), **again}
+    with Calling(host, *agent_argv("exit:1"), **gated), gate.open("wb"):
+        pass
+    until(lambda: len(desk.panes()) == 2, "the successor's terminal")
+    other = host.spawn(*agent_argv("exit:1"), **again)
+    until(lambda: host.get(other.id).restarted_as is not None, "the other's successor", 20)
+    follower = host.get(AGENT).restarted_as
+    assert follower is not None
+    assert host.get(follower).status is Status.STARTING
+
+
+def test_no_program_is_run_as_a_terminal_for_whoever_may_spawn_none(
+    relay: RelayServer, make_member: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make_member("b", MUSTER_POLICY_REMOTE_SPAWNS="deny")
+    agent = host.spawn(*agent_argv("sleep"), mode=Mode.EMBEDDED)
+    until(
+        lambda: [agent.id] == [entry.id for entry in relay.host("b").managed_agents],
+        "the relay to hear of it",
+    )
+    mark = tmp_path / "ran"
+    request = OpenRequest(terminal=f"touch {mark} {{command}}")
+    with pytest.raises(ApiError) as refused, relay.client() as client:
+        client.call(endpoints.OPEN_AGENT, request, path={"id": agent.id})
+    assert refused.value.code is Code.POLICY_REFUSED
+    assert not mark.exists()
+    host.end()

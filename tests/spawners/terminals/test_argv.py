@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from spawners.terminals.base import SAFE, Display, Opener, Terminal
+from spawners.terminals.base import SAFE, Desktop, Display, Opener, Terminal
 from spawners.terminals.linux import TERMINALS
 
 COMMAND = ("/bin/sh", "/run/u/m/w-0123456789ab")
@@ -166,6 +167,25 @@ def test_a_window_without_handles_cannot_be_focused(one: Terminal) -> None:
     assert one.focus(one.name, {}) is None
     assert one.focus(one.name, {"WINDOWID": "0"}) is None
     assert one.focus(one.name, {"WINDOWID": "93852685321296"}) is None
+
+
+FOCUSES = {"kitty", "wezterm", "tmux", "screen"}
+"""By a way of their own, on any desktop."""
+NEVER = {"gnome-terminal", "kgx", "xdg-terminal-exec", "x-terminal-emulator", "zellij", "foot"}
+
+
+@pytest.mark.parametrize("one", TERMINALS, ids=lambda one: one.name)
+def test_whether_a_terminal_can_bring_a_window_to_the_front_depends_on_the_desktop(
+    one: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "wmctrl").touch(mode=0o755)
+    path = str(tmp_path)
+    own, by_number = one.name in FOCUSES, one.name not in NEVER
+    assert one.focuses(Desktop({}, Display.X11), path) is by_number
+    assert one.focuses(Desktop({}, Display.X11), "/nowhere") is own
+    assert one.focuses(Desktop({}, Display.WAYLAND), path) is own
+    assert one.focuses(Desktop({}, Display.EITHER), path) is (own or one.display is Display.X11)
+    assert one.focuses(Desktop({}, None), path) is own
 
 
 def test_a_socket_for_remote_control_lies_nowhere_but_beside_what_is_executed() -> None:
