@@ -176,13 +176,15 @@ class _Window:
         return Seen(True, agent)
 
     def _look(self) -> Look:
-        """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown."""
+        """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown.
+        Whoever closes a window needs no hint how to detach."""
         keys = Config.load(self._home).terminal.detach_keys
         try:
             server = connect()
-            return Look(self._home, server.call(GET_AGENT, path={"id": self._agent_id}), server, keys)
+            agent = server.call(GET_AGENT, path={"id": self._agent_id})
+            return Look(self._home, agent, server, keys, hinted=False)
         except (ApiError, Unreachable):
-            return Look(self._home, find_by_files(self._home, self._agent_id), None, keys)
+            return Look(self._home, find_by_files(self._home, self._agent_id), None, keys, hinted=False)
 
     def _end(self, look: Look, agent: ManagedAgent | None) -> None:
         if self._holds(agent):
