@@ -48,6 +48,7 @@ class Windows:
         self._settings = settings
         self._scopes = scopes
         self._scripts = Scripts(home)
+        self._opening_for: set[str] = set()
         boot_id = _os.boot_id()
         attempts = Attempts()
         self.finder = Finder(settings, environment)
@@ -91,8 +92,18 @@ class Windows:
     async def show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> str:
         """Bring the agent's window to the front, or open one; return `focused` or `opened`.
 
-        Raises `ApiError` `conflict` if no window can be opened, `invalid` for an unknown terminal.
+        Raises `ApiError` `conflict` if no window can be opened, `invalid` for an unknown terminal, `busy`
+        while another is being opened: of two at once neither would know which of them counts.
         """
+        if record.id in self._opening_for:
+            raise ApiError(Code.BUSY, f"a window of agent {record.id} is just being opened; try again")
+        self._opening_for.add(record.id)
+        try:
+            return await self._show(record, request, remote=remote)
+        finally:
+            self._opening_for.discard(record.id)
+
+    async def _show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> str:
         window = record.agent.window
         fits = window is not None and window.is_open and request.terminal in (None, window.terminal)
         caller = {} if remote else request.desktop
@@ -107,6 +118,7 @@ class Windows:
         try:
             await self.open(record, found, manner)
         except NoWindow as error:
+            self.watching.watch(record.id)  # the one from before, if it is there again
             raise ApiError(Code.CONFLICT, str(error)) from None
         return "opened"
 
