@@ -165,6 +165,7 @@ must_not_skip() {
     [[ -z ${MUSTER_TEST_POSTGRES:-} ]] || names+=(postgres)
     [[ -z ${MUSTER_TEST_NPM:-} ]] || names+=(npm claude codex gemini opencode copilot qwen)
     [[ -z ${MUSTER_TEST_AIDER:-} ]] || names+=(aider)
+    [[ -z ${MUSTER_TEST_WINE:-} ]] || names+=(wine)
     for program in tmux vim htop less openssl x-terminal-emulator "${TERMINALS[@]%%:*}"; do
         ! command -v "$program" >/dev/null || names+=("$program")
     done

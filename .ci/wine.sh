@@ -9,6 +9,7 @@ wine_python() {
     tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     if ! command -v wine >/dev/null || ! command -v wineserver >/dev/null; then
         [[ $EUID == 0 ]] && command -v apt-get >/dev/null || { echo "please install: wine wine64"; return; }
+        apt-get -o DPkg::Lock::Timeout=300 update -qq
         DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
             install -y -qq --no-install-recommends wine wine64 >/dev/null
     fi

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import importlib
 import json
 import os
 import signal
@@ -15,7 +14,6 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import filelock
 import structlog
@@ -25,6 +23,7 @@ from relay.api.guard import is_loopback
 from relay.app import AdminFile, Relay, version
 from relay.config import DAY_MS, RelayConfig
 from relay.core.ports import StorageUnavailable
+from relay.files import raise_file_limit
 from relay.logs import FORMATS, configure
 from relay.store.engine import SqlStore, database_url
 from relay.store.schema import prepare
@@ -122,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
         _prepare(home)
         with _only_one(home), _listening(options.bind) as listener:
             configure(options.log_file or os.path.join(home.logs, "relay.log"), options.log_format)
-            _raise_file_limit()
+            raise_file_limit()
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_serve(options, home, listener))
     except (CannotStart, StorageUnavailable) as error:
@@ -193,19 +192,6 @@ def _listening(address: Address) -> Iterator[socket.socket]:
         yield listener
     finally:
         listener.close()
-
-
-def _raise_file_limit() -> None:
-    """Every host holds a connection; the soft limit is often 1024."""
-    try:
-        resource: Any = importlib.import_module("resource")  # POSIX only
-    except ImportError:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (hard, 1 << 17, 1 << 15, 10240):  # macOS names no hard limit, and refuses what is too much
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-            return
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -282,10 +268,10 @@ def _stop_on_signals(server: uvicorn.Server, relay: Relay) -> None:
         try:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:
-            _stop_on_signal_of_windows(number, loop, stop)
+            _stop_on_plain_signal(number, loop, stop)
 
 
-def _stop_on_signal_of_windows(number: int, loop: asyncio.AbstractEventLoop, stop: Callable[[], Any]) -> None:
+def _stop_on_plain_signal(number: int, loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
     signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop) and None)
 
 

@@ -26,8 +26,6 @@ from spawners.tree import MARK, PLACE
 
 __all__ = ["KeeperSession", "KeeperSpawner"]
 
-SOCKET_PATH_LIMIT = 103
-"""Bytes of a unix socket's path on macOS; Linux has four more."""
 HELLO_S = 5.0
 GIB = 1024**3
 _AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -153,8 +151,8 @@ class KeeperSpawner:
         if problem:
             raise SpawnFailed(problem)
         path = self._socket(launch.agent_id)
-        if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
-            raise SpawnFailed(f"socket path over {SOCKET_PATH_LIMIT} bytes, use a shorter folder: {path}")
+        if len(os.fsencode(path)) > _os.address_limit:
+            raise SpawnFailed(f"socket path over {_os.address_limit} bytes, use a shorter folder: {path}")
 
     def _socket(self, agent_id: str) -> str:
         return f"{self._sockets}/{agent_id}.sock"

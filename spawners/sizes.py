@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
+from spawners import _os
 from spawners.launch import Chunk, Gap, Resized, Size
 
 __all__ = ["Sizes", "read_sizes"]
@@ -19,7 +20,7 @@ def read_sizes(directory: str) -> list[Resized]:
     only the newer half is kept; the first one then counts for all that was before it.
     """
     try:
-        with open(f"{directory}/sizes", "rb") as file:
+        with open(f"{directory}/sizes", "rb", opener=_os.sharing) as file:
             data = file.read()
     except FileNotFoundError:
         return []

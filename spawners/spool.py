@@ -14,6 +14,7 @@ import struct
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from spawners import _os
 from spawners.launch import Chunk, Gap, Stream
 
 __all__ = ["Spool"]
@@ -70,7 +71,9 @@ class Spool:
         """What sets a terminal to the modes it was in before the first stored byte; usually empty."""
         starts = self._starts()
         try:
-            with open(f"{self._directory}/prelude.{starts[0] if starts else 0}", "rb") as file:
+            with open(
+                f"{self._directory}/prelude.{starts[0] if starts else 0}", "rb", opener=_os.sharing
+            ) as file:
                 return file.read()
         except FileNotFoundError:
             return b""
@@ -103,7 +106,7 @@ class Spool:
         return max(self.end - size, starts[0]) if starts else 0
 
     def _read_segment(self, start: int, offset: int, limit: int) -> list[Chunk]:
-        with open(f"{self._directory}/spool.{start}", "rb", buffering=0) as file:
+        with open(f"{self._directory}/spool.{start}", "rb", buffering=0, opener=_os.sharing) as file:
             file.seek(offset - start)
             data = file.read(limit)
         if not data:
@@ -119,7 +122,7 @@ class Spool:
     def _runs(self, start: int, offset: int, end: int) -> list[_Run]:
         """The runs of a segment that touch `offset` to `end`; the first covers `offset`."""
         runs: list[_Run] = []
-        with open(f"{self._directory}/index.{start}", "rb", buffering=0) as file:
+        with open(f"{self._directory}/index.{start}", "rb", buffering=0, opener=_os.sharing) as file:
             file.seek(_last_at_or_before(file, offset) * _RECORD.size)
             while block := file.read(_BLOCK):
                 whole = len(block) - len(block) % _RECORD.size

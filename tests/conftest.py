@@ -107,7 +107,9 @@ MISSING: dict[str, Callable[[], str]] = {
 """Every name the `needs` marker knows → why it is missing, or empty."""
 
 
-SLOW = frozenset({"claude", "codex", "gemini", "opencode", "copilot", "qwen", "aider"})
+SLOW = frozenset(
+    {"claude", "codex", "gemini", "opencode", "copilot", "qwen", "aider", "wine", "xvfb", "wayland"}
+)
 """What takes seconds to start: tests that need one are slow. `pytest -m slow` runs those, `.ci/run` all."""
 
 

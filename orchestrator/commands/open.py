@@ -26,5 +26,6 @@ async def open_window(
         raise ApiError(
             Code.CONFLICT, f"agent {record.id} runs on pipes and has no terminal; read its output instead"
         )
-    action = await windows.show(record, request, remote=remote)
-    return OpenResult(agent=reach.registry.find(record.id).agent, action=action)
+    shown = await windows.show(record, request, remote=remote)
+    agent = reach.registry.find(record.id).agent
+    return OpenResult(agent=agent, action=shown.action, notice=shown.notice)

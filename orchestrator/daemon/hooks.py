@@ -11,6 +11,7 @@ import structlog
 
 from orchestrator.daemon.observe import Observer
 from relay.wire.base import now_ms
+from relay.wire.private import replace_file
 from relay.wire.steering import HookReport
 from spawners.providers.base import Provider
 
@@ -40,8 +41,8 @@ class Hooks:
         """Take what was left, and delete it."""
         for path in (self._path + ".old", self._path):
             try:
-                os.replace(path, path + ".taken")
-            except FileNotFoundError:
+                replace_file(path, path + ".taken")
+            except (FileNotFoundError, PermissionError):  # none, or Windows has it open: the next time then
                 continue
             with open(path + ".taken", "rb") as file:
                 lines = file.read().splitlines()

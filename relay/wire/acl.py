@@ -5,16 +5,18 @@ Nothing here is called where `supported` is False.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
+import importlib
+import os
 import re
 from typing import Any
 
 __all__ = ["is_private", "restrict", "supported"]
 
-_load: Any = getattr(ctypes, "WinDLL", None)
-supported: bool = _load is not None
+supported: bool = not hasattr(os, "getuid")
+"""Where files have a user's number, their modes say who may open one."""
+ctypes: Any = importlib.import_module("ctypes") if supported else None  # every command would wait for it
 
 _FILE_OBJECT = 1
 _DACL = 0x4
@@ -113,14 +115,13 @@ def _own_sid() -> str:
 
 
 def _failed(path: str, code: int | None = None) -> OSError:
-    last: Any = getattr(ctypes, "get_last_error", None)
-    made: OSError = OSError(errno.EACCES, "cannot set or read its access list", path, code or last())
-    return made
+    last: int = code or ctypes.get_last_error()
+    return OSError(errno.EACCES, "cannot set or read its access list", path, last)
 
 
 @functools.cache
 def _kernel() -> Any:
-    library = _load("kernel32", use_last_error=True)
+    library = ctypes.WinDLL("kernel32", use_last_error=True)
     library.GetCurrentProcess.restype = ctypes.c_void_p
     library.LocalFree.argtypes = [ctypes.c_void_p]
     library.CloseHandle.argtypes = [ctypes.c_void_p]
@@ -129,7 +130,7 @@ def _kernel() -> Any:
 
 @functools.cache
 def _advapi() -> Any:
-    library = _load("advapi32", use_last_error=True)
+    library = ctypes.WinDLL("advapi32", use_last_error=True)
     pointer, text, number = ctypes.c_void_p, ctypes.c_wchar_p, ctypes.c_uint32
     signatures = {
         "OpenProcessToken": (pointer, number, pointer),

@@ -5,9 +5,10 @@ Where there are signals (POSIX) nothing here does anything: SIGTERM is the way t
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import importlib
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable
@@ -15,14 +16,15 @@ from typing import Any
 
 __all__ = ["ask_to_end", "end", "when_asked_to_end"]
 
-_load: Any = getattr(ctypes, "WinDLL", None)
+_supported = hasattr(signal, "CTRL_BREAK_EVENT")
+ctypes: Any = importlib.import_module("ctypes") if _supported else None  # every command would wait for it
 _MODIFY = 0x0002
 _FOREVER = 0xFFFFFFFF
 
 
 def ask_to_end(pid: int) -> bool:
     """Return whether `pid` is a server of ours, and has been asked to end."""
-    if _load is None:
+    if not _supported:
         return False
     kernel = _kernel()
     event = kernel.OpenEventW(_MODIFY, False, _name(pid))
@@ -41,7 +43,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def when_asked_to_end(tell: Callable[[], object]) -> None:
     """Call `tell` once, in another thread, when somebody asks this process to end."""
-    if _load is None:
+    if not _supported:
         return
     kernel = _kernel()
     event = kernel.CreateEventW(None, True, False, _name(os.getpid()))
@@ -62,7 +64,7 @@ def _name(pid: int) -> str:
 
 @functools.cache
 def _kernel() -> Any:
-    library = _load("kernel32")
+    library = ctypes.WinDLL("kernel32")
     pointer, number = ctypes.c_void_p, ctypes.c_uint32
     library.OpenEventW.restype = library.CreateEventW.restype = pointer
     library.OpenEventW.argtypes = [number, ctypes.c_int, ctypes.c_wchar_p]

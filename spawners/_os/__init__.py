@@ -6,10 +6,11 @@
 `stop_unit(path, name)` · `unit_of(pid)` · `cgroup_limits(pid)` · `usable_cpus()` · `fork_is_safe` ·
 `hand_over(line, data, fds)` · `dial(line, address)` · `Calling` · `start_detached(argv, env, …)` ·
 `number_of(fd)` · `has_job_objects` · `remove_tree(path)` · `resolved(argv, env)` · `script_kind` ·
-`resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` · `session_variables()` ·
-`where_desktop` · `terminals` · `Group(argv, env, cwd)` · `find_program(name, path)` · `program_folders` ·
-`start_server(argv, …)` · `start_again(argv)` · `stored_environment()` · `read_pipe(fd, take)` ·
-`on_told_to_end(tell)` · `listen(handlers)` · `take_console()`
+`sharing` · `address_limit` · `resident_bytes(pid)` · `proportional_bytes(pid)` · `keeper_modules` ·
+`session_variables()` · `where_desktop` · `terminals` · `Group(argv, env, cwd)` ·
+`find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `start_again(argv)` ·
+`stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
+`take_console()`
 """
 
 from __future__ import annotations
@@ -30,13 +31,7 @@ if sys.platform == "linux":
     from spawners._os.systemd import manager_socket, start_scope, stop_unit
 else:
     from spawners._os.manager import manager_socket, start_scope, stop_unit
-    from spawners._os.usage import (
-        cgroup_limits,
-        fork_is_safe,
-        proportional_bytes,
-        resident_bytes,
-        unit_of,
-    )
+    from spawners._os.usage import cgroup_limits, fork_is_safe, unit_of
 
 if sys.platform == "darwin":
     from spawners._os.darwin import keeper_modules, session_variables
@@ -56,6 +51,7 @@ if sys.platform == "linux":
     )
     from spawners._os.posix import (
         Calling,
+        address_limit,
         collect,
         dial,
         hand_over,
@@ -66,6 +62,7 @@ if sys.platform == "linux":
         raise_file_limit,
         remove_tree,
         resolved,
+        sharing,
         start_detached,
         why_unsupported,
     )
@@ -81,6 +78,7 @@ elif sys.platform == "darwin":
     )
     from spawners._os.posix import (
         Calling,
+        address_limit,
         collect,
         dial,
         hand_over,
@@ -91,32 +89,39 @@ elif sys.platform == "darwin":
         raise_file_limit,
         remove_tree,
         resolved,
+        sharing,
         start_detached,
         why_unsupported,
     )
-    from spawners._os.usage import usable_cpus
+    from spawners._os.usage import proportional_bytes, resident_bytes, usable_cpus
 else:
     from spawners._os.loopback import Calling, dial
     from spawners._os.windows import (
+        address_limit,
         boot_id,
-        collect,
         hand_over,
         has_job_objects,
-        has_mark,
         is_locked,
         lock_new,
         number_of,
-        on_exit,
-        process,
-        processes,
         raise_file_limit,
         remove_tree,
         resolved,
         script_kind,
-        send_signal,
+        sharing,
         start_detached,
         usable_cpus,
         why_unsupported,
+    )
+    from spawners._os.windows_processes import (
+        collect,
+        has_mark,
+        on_exit,
+        process,
+        processes,
+        proportional_bytes,
+        resident_bytes,
+        send_signal,
     )
 
 if sys.platform == "win32":
@@ -159,6 +164,7 @@ __all__ = [
     "ManagerError",
     "OwnTty",
     "Process",
+    "address_limit",
     "boot_id",
     "cgroup_limits",
     "collect",
@@ -188,6 +194,7 @@ __all__ = [
     "script_kind",
     "send_signal",
     "session_variables",
+    "sharing",
     "start_again",
     "start_detached",
     "start_scope",

@@ -21,6 +21,7 @@ _Line = TypeVar("_Line", bound=asyncio.Protocol)
 
 __all__ = [
     "Calling",
+    "address_limit",
     "collect",
     "dial",
     "hand_over",
@@ -31,6 +32,7 @@ __all__ = [
     "raise_file_limit",
     "remove_tree",
     "resolved",
+    "sharing",
     "start_detached",
     "why_unsupported",
 ]
@@ -147,6 +149,13 @@ def start_detached(
         )
     finally:
         os.close(errors)
+
+
+address_limit = 103
+"""Bytes of a unix socket's path on macOS; Linux has four more."""
+
+sharing = None
+"""An opener of files that their keeper may rename or delete meanwhile: here it always may."""
 
 
 def remove_tree(path: str) -> None:

@@ -3,45 +3,35 @@ import sys
 
 assert sys.platform == "win32"
 
-"""Process facts from the snapshot of the system, locks by sharing, keepers detached from our console."""
+"""Locks by sharing, keepers detached from our console; facts of processes are in `windows_processes.py`."""
 
-import asyncio
-import contextlib
-import ctypes
 import errno
-import itertools
 import msvcrt
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from ctypes import wintypes
+from collections.abc import Mapping, Sequence
 
 from spawners._os import shims
-from spawners._os.facts import Process
 from spawners.keeper.windows import api
 from spawners.keeper.windows.identity import boot_id
-from spawners.keeper.windows.job import job_name
+from spawners.keeper.windows.system import open_file
 
 __all__ = [
+    "address_limit",
     "boot_id",
-    "collect",
     "hand_over",
     "has_job_objects",
-    "has_mark",
     "is_locked",
     "lock_new",
     "number_of",
-    "on_exit",
-    "process",
-    "processes",
     "raise_file_limit",
     "remove_tree",
     "resolved",
     "script_kind",
-    "send_signal",
+    "sharing",
     "start_detached",
     "usable_cpus",
     "why_unsupported",
@@ -50,14 +40,14 @@ __all__ = [
 why_unsupported = ""
 """Why sessions cannot be run here; empty: they can."""
 
+address_limit = 255
+"""Of the path of a file with a port and a token: MAX_PATH, and something less."""
+
 has_job_objects = True
 """Whether a keeper holds its agent in a job that ends with it."""
 
 _READ, _WRITE, _SHARE_ALL, _EXISTING, _ANY = 0x80000000, 0x40000000, 7, 3, 4
-_SHARING_VIOLATION, _ACCESS_DENIED = 32, 5
-_JOB_QUERY, _QUERY_ALL = 4, 0x400  # PROCESS_QUERY_INFORMATION: wine wants more than Windows here
-_KILL = 9
-_PROCESSES = 2  # TH32CS_SNAPPROCESS
+_SHARING_VIOLATION = 32
 _NO_WINDOW, _BREAKAWAY = 0x08000000, 0x01000000
 _ALWAYS = ("SYSTEMROOT", "TEMP", "TMP")
 _REMOVE_S = 5.0
@@ -65,111 +55,6 @@ _REMOVE_S = 5.0
 
 script_kind = "py"
 """Which kind of script a window executes; see `terminals/script.py`."""
-
-
-# -- processes
-
-
-def processes() -> list[Process]:
-    """Everything that runs. The number of a parent that ended may be another's by now: that is no parent."""
-    table = api.snapshot(_PROCESSES, 0)
-    if table == api.INVALID:
-        raise api.failure()
-    try:
-        entry = api.PROCESSENTRY()
-        entry.size = ctypes.sizeof(entry)
-        rows = []
-        more = api.first_process(table, entry)
-        while more:
-            rows.append((entry.pid, entry.parent, entry.name, _started(entry.pid)))
-            more = api.next_process(table, entry)
-    finally:
-        api.close_handle(table)
-    began = {pid: started for pid, _, _, started in rows}
-    return [
-        Process(pid, parent if began.get(parent, started + 1) <= started else 0, 0, 0, started, name)
-        for pid, parent, name, started in rows
-    ]
-
-
-def process(pid: int) -> Process | None:
-    """The process with this number, or None. `started` is in 100 ns since 1601."""
-    return next((item for item in processes() if item.pid == pid), None)
-
-
-def _started(pid: int) -> int:
-    handle = api.open_process(api.QUERY, False, pid)
-    if not handle:
-        return 0
-    try:
-        return api.started_and_used(handle)[0]
-    except OSError:
-        return 0
-    finally:
-        api.close_handle(handle)
-
-
-def has_mark(pid: int, mark: str) -> bool | None:
-    """Whether the process is in the job of the agent whose directory `mark` (`NAME=directory`) names."""
-    job = api.open_job(_JOB_QUERY, False, job_name(mark.partition("=")[2]))
-    if not job:
-        return False  # it has ended with its keeper
-    handle = api.open_process(_QUERY_ALL, False, pid)
-    inside = wintypes.BOOL()
-    try:
-        return bool(handle) and bool(api.is_in_job(handle, job, inside)) and bool(inside.value)
-    finally:
-        api.close_handle(job)
-        if handle:
-            api.close_handle(handle)
-
-
-def send_signal(target: Process, number: int) -> bool:
-    """End exactly `target`, whatever signal was meant to; False if it is gone or not ours."""
-    handle = api.open_process(api.QUERY | api.TERMINATE, False, target.pid)
-    if not handle:
-        return False
-    try:
-        if api.started_and_used(handle)[0] != target.started:
-            return False
-        return bool(api.terminate_process(handle, 1))
-    except OSError:
-        return False
-    finally:
-        api.close_handle(handle)
-
-
-_waiting: dict[int, object] = {}
-_tickets = itertools.count(1)
-_Ended = ctypes.WINFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ubyte)
-
-
-def on_exit(pid: int, callback: Callable[[], None]) -> None:
-    """Call `callback` once from the running loop when the process has ended."""
-    loop = asyncio.get_running_loop()
-    handle = api.open_process(api.SYNCHRONIZE, False, pid)
-    if not handle:
-        loop.call_soon(callback)
-        return
-    ticket, wait = next(_tickets), wintypes.HANDLE()
-
-    def collect_ticket() -> None:
-        _waiting.pop(ticket, None)
-        api.unregister_wait(wait, None)
-        api.close_handle(handle)
-        callback()
-
-    def ended(_: int, __: int) -> None:  # in a thread of the system
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(collect_ticket)
-
-    _waiting[ticket] = waiter = _Ended(ended)
-    api.register_wait(wait, handle, waiter, None, api.INFINITE, api.ONLY_ONCE)
-
-
-def collect(pid: int) -> bool:
-    """True: who has ended here needs not be collected."""
-    return True
 
 
 # -- locks
@@ -237,7 +122,7 @@ def start_detached(
         for flags in (_NO_WINDOW | _BREAKAWAY, _NO_WINDOW):
             try:
                 return subprocess.Popen(
-                    [getattr(sys, "_base_executable", sys.executable), *argv],  # not a launcher of a venv
+                    [_python(), *argv],
                     env=given,
                     startupinfo=subprocess.STARTUPINFO(lpAttributeList={"handle_list": handles}),
                     creationflags=flags,
@@ -249,6 +134,14 @@ def start_detached(
     finally:
         for handle in handles:
             os.set_handle_inheritable(handle, False)
+
+
+def _python() -> str:
+    """The interpreter itself: not the launcher of a virtual environment, and one that can have a console."""
+    path = str(getattr(sys, "_base_executable", sys.executable))
+    with_console = os.path.join(os.path.dirname(path), "python.exe")
+    is_without = os.path.basename(path).lower() == "pythonw.exe"
+    return with_console if is_without and os.path.isfile(with_console) else path
 
 
 def hand_over(line: socket.socket, data: bytes, fds: list[int]) -> None:
@@ -265,6 +158,11 @@ def remove_tree(path: str) -> None:
             return
         if os.path.isdir(path):
             time.sleep(0.02)
+
+
+def sharing(path: str, flags: int) -> int:
+    """An opener of files that their keeper may rename or delete meanwhile."""
+    return open_file(path, flags & ~os.O_BINARY & ~os.O_NOINHERIT)
 
 
 def usable_cpus() -> int | None:

@@ -64,8 +64,9 @@ class Wine:
         )
 
     def kill(self) -> None:
-        """End every program of this prefix."""
-        subprocess.run(["wineserver", "-k"], env=self.environ(), check=False)
+        """End every program of this prefix, and return when that is done."""
+        for what in ("-k", "-w"):
+            subprocess.run(["wineserver", what], env=self.environ(), check=False, timeout=60)
 
 
 @contextlib.contextmanager

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections import Counter
-from pathlib import Path
+import re
 
 import pytest
 import wine
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("wine"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("wine"), pytest.mark.timeout(900)]
 
 EXPECTED = {
     "Linux only",
@@ -26,17 +24,28 @@ TESTS = (
 )
 
 
-def test_agents_run_on_windows(tmp_path: Path) -> None:
-    report = tmp_path / "report.xml"
-    words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib", "-q"]
-    words += ["--strict-markers", "--timeout", "60", "-m", "not slow"]
-    words += [wine.windows_path(wine.ROOT / name) for name in TESTS]
-    with wine.prefix() as prefix:
-        done = prefix.python(*words, "--junitxml", wine.windows_path(report), timeout_s=380)
-    said = done.stdout.decode("utf-8", "replace")[-20_000:] + done.stderr.decode("utf-8", "replace")[-2_000:]
-    assert done.returncode == 0, said
+NOT_STARTED = "Internal error"
+"""What wine 8 says when it has failed to make a process at all: once in a few thousand on a busy machine."""
 
-    cases = list(ElementTree.parse(report).iter("testcase"))
-    skipped = Counter(found.get("message", "") for case in cases for found in case.iter("skipped"))
-    assert set(skipped) <= EXPECTED, skipped
-    assert len(cases) - skipped.total() >= 80, said
+
+def run(prefix: wine.Wine, *tests: str) -> tuple[int, str]:
+    """The exit code of pytest, and its words: a report would ask for the system, which ends it here."""
+    words = ["-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
+    words += ["-q", "-rfEs", "--strict-markers", "--timeout", "60", "-m", "not slow"]
+    done = prefix.python(*words, *tests, timeout_s=840)
+    return done.returncode, done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def test_agents_run_on_windows() -> None:
+    with wine.prefix() as prefix:
+        code, said = run(prefix, *(wine.windows_path(wine.ROOT / name) for name in TESTS))
+        unlucky = re.findall(r"^FAILED (.+?)(?: - .*)?$", said, re.MULTILINE)
+        if 0 < len(unlucky) <= said.count(NOT_STARTED) and len(unlucky) <= 2:
+            code, again = run(prefix, *(f"{wine.windows_path(wine.ROOT)}\\{name}" for name in unlucky))
+            assert code == 0, again[-20_000:]
+
+    ended = re.search(r"^(?:\d+ failed, )?(\d+) passed, \d+ skipped.* in ", said, re.MULTILINE)
+    assert code == 0, said[-20_000:]
+    assert ended, said[-20_000:]
+    assert int(ended[1]) >= 80, said[-20_000:]
+    assert set(re.findall(r"^SKIPPED \[\d+\] \S+: (.*)$", said, re.MULTILINE)) <= EXPECTED

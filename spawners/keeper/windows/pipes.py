@@ -131,8 +131,8 @@ class Reader:
         with self.moved:
             self.closed = True
             self.moved.notify_all()
-        if not self.ended:
-            api.cancel_io(self.handle, None)
+            if not self.ended:  # then the handle is still open, and ours
+                api.cancel_io(self.handle, None)
 
 
 class Writer:

@@ -84,7 +84,9 @@ INSIDE: dict[str, tuple[dict[str, str], bool, str]] = {
     "zellij": ({"ZELLIJ_SESSION_NAME": "main"}, False,
                f"zellij --session main run --close-on-exit --name ag-1 --cwd /work -- {RUN}"),
     "kitty": ({"KITTY_LISTEN_ON": "unix:/tmp/k"}, True,
-              f"kitty @ --to unix:/tmp/k launch --type=tab --cwd=/work {RUN}"),
+              f"""/bin/sh -c '{EITHER} >/dev/null 2>&1 && exit; shift 9; exec "$@"' """
+              f"sh kitty @ --to unix:/tmp/k launch --type=tab --cwd=/work {RUN} "
+              f"{KITTY}/w-0123456789ab.kitty -d /work {RUN}"),
     "gnome-terminal": ({"GNOME_TERMINAL_SCREEN": "/s/1", "GNOME_TERMINAL_SERVICE": ":1.2"}, True,
                        "/usr/bin/env GNOME_TERMINAL_SERVICE=:1.2 GNOME_TERMINAL_SCREEN=/s/1 "
                        f"gnome-terminal --tab --title=ag-1 --working-directory=/work -- {RUN}"),

@@ -147,6 +147,19 @@ async def test_a_tab_of_gnome_terminal_goes_beside_the_one_that_asks(
     until(lambda: not x_desktop.windows(), "all windows to be gone", 10)
 
 
+@pytest.mark.slow
+@pytest.mark.needs("xvfb", "kitty")
+async def test_a_tab_of_a_kitty_that_is_gone_is_a_window(x_desktop: XDesktop, folder: Path) -> None:
+    one, found = terminal("kitty"), await find_desktop(x_desktop.env)
+    async with Reporting(folder) as attempt:
+        stale = one.inside({"KITTY_LISTEN_ON": f"unix:{folder}/nobody"})
+        await opened(stale, attempt, found, tab=True)
+        x_desktop.window(attempt.name)
+        attempt.exit(0)
+        await gone(attempt)
+        vanishes(x_desktop, attempt)
+
+
 class Broken(Alacritty):
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
