@@ -91,7 +91,7 @@ class Opening:
 
     async def none(self, record: AgentRecord, why: str, manner: Manner) -> Size:
         """Note that there is nothing to open one with. Raises `NoWindow`, as `open` does."""
-        self._failed(record.id, record, why, manner)
+        self._failed(record.id, self._registry.get(record.id) or record, why, manner)
         raise NoWindow([("desktop", why)])
 
     async def _try(self, record: AgentRecord, found: Found, manner: Manner) -> Opened:

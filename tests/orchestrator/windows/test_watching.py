@@ -13,7 +13,9 @@ from orchestrator.agents.registry import Registry
 from orchestrator.store.database import Database
 from orchestrator.windows.attempts import Attempt, Attempts
 from orchestrator.windows.farewell import CLOSED, DETACHED, Farewells
+from orchestrator.windows.opening import Manner, NoWindow, Opening
 from orchestrator.windows.reports import Reports
+from orchestrator.windows.scripts import Scripts
 from orchestrator.windows.watching import Watching
 from relay.wire.agents import ManagedAgent, Mode, Status
 from relay.wire.errors import ApiError, Code
@@ -101,3 +103,14 @@ async def test_a_window_that_reports_while_it_is_given_up_is_told_to_close(watch
     watched.registry.change(agent_id, "agent.changed", record={"window": None}, window=failed)
     watched.registry.change(agent_id, "agent.changed", status=Status.RUNNING, pid=os.getpid())
     assert (await answer).answer is Answer.VOID
+
+
+async def test_a_window_that_closes_while_a_terminal_is_looked_for_stays_closed(watched: Watched) -> None:
+    shown = Window(id=WINDOW, state=WindowState.OPEN, pid=os.getpid(), on_close="stop")
+    agent_id = watched.agent(shown, WindowKey(token_hash="", started=1))
+    before = watched.registry.find(agent_id)
+    watched.watching.closed(agent_id, WINDOW, DETACHED)
+    opening = Opening(watched.registry, Attempts(), Scripts(watched.home), timeout_s=1, shelter=None)
+    with pytest.raises(NoWindow):
+        await opening.none(before, "no terminal is installed", Manner())
+    assert not watched.window(agent_id).is_open
