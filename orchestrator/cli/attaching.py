@@ -71,8 +71,8 @@ def check_terminal() -> None:
 
 
 def own_size() -> Size:
-    """The size of the terminal behind stdin."""
-    columns, rows = os.get_terminal_size(0)
+    """The size of the terminal behind stdout."""
+    columns, rows = os.get_terminal_size(1)  # a console's input has none
     return Size(rows, columns) if Size(rows, columns).valid else Size()
 
 

@@ -47,6 +47,7 @@ NO_DAEMON = (
 
 def run(window_id: str) -> None:
     """Live it to its end."""
+    _os.take_console()
     token = os.environ.pop(TOKEN, "")
     handles = {
         name: os.environ[name] for name in os.environ.pop(HANDLES, "").split(",") if name in os.environ
@@ -54,6 +55,8 @@ def run(window_id: str) -> None:
     window = _Window(window_id, token, os.environ.pop(AGENT, ""))
     if hasattr(signal, "SIGHUP"):  # it may be closed before it has attached
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+    else:  # while no view listens
+        _os.on_told_to_end(window.closed)
     try:
         window.live(handles)
     except KeyboardInterrupt:
@@ -82,6 +85,11 @@ class _Window:
             self.leave(ENDED)
             return
         self._show()
+
+    def closed(self, _: int) -> None:
+        """The console is being closed, which interrupts nothing: say so from here, and end."""
+        self.leave(CLOSED)
+        os._exit(0)
 
     # -- reporting
 
@@ -227,8 +235,7 @@ def _wait_for_enter(words: str) -> None:
 def _name(agent: ManagedAgent) -> None:
     """Give the window its title."""
     what = plain(agent.label or agent.title)[:TITLE_MAX]
-    sys.stdout.write(f"\x1b]2;{what} - {agent.id}\x07" if what else f"\x1b]2;{agent.id}\x07")
-    sys.stdout.flush()
+    _os.name_window(f"{what} - {agent.id}" if what else agent.id)
 
 
 def _size() -> tuple[int, int]:
@@ -236,7 +243,7 @@ def _size() -> tuple[int, int]:
     deadline = time.monotonic() + SIZE_S
     while True:
         try:
-            columns, rows = os.get_terminal_size(0)
+            columns, rows = os.get_terminal_size(1)  # a console's input has none
         except OSError:
             return 0, 0
         if (columns and rows) or time.monotonic() > deadline:
@@ -253,6 +260,10 @@ def _tty() -> str:
 
 def _is_there() -> bool:
     """Whether the window still is: the terminal of one that was closed answers nothing any more."""
+    try:
+        os.get_terminal_size(1)
+    except OSError:  # which is all that a closed console tells
+        return False
     return os.isatty(0)
 
 

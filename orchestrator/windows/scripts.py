@@ -17,7 +17,10 @@ from spawners.terminals.base import SAFE
 __all__ = ["AGENT", "HANDLES", "TOKEN", "Scripts"]
 
 TOKEN, AGENT, HANDLES = "MUSTER_WINDOW_TOKEN", "MUSTER_WINDOW_AGENT", "MUSTER_WINDOW_HANDLES"
-PLACES = ("HOME", "MUSTER_HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
+PLACES = (
+    *("HOME", "MUSTER_HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"),
+    *("APPDATA", "LOCALAPPDATA", "USERPROFILE"),
+)
 """What says where this home's files are. A window may get the environment of another program's session."""
 
 STALE_S = 120.0

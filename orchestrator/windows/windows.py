@@ -57,6 +57,7 @@ class Windows:
         self._settings = settings
         self._scopes = scopes
         self._scripts = Scripts(home)
+        self._opening_for: set[str] = set()
         boot_id = _os.boot_id()
         attempts = Attempts()
         self.finder = Finder(settings, environment)
@@ -102,8 +103,18 @@ class Windows:
 
         One that is open and cannot be brought to the front stays open beside the new one, to which all that
         is said of the agent's window refers from then on. Raises `ApiError` `conflict` if no window can be
-        opened, `invalid` for an unknown terminal.
+        opened, `invalid` for an unknown terminal, `busy` while another is being opened: of two at once
+        neither would know which of them counts.
         """
+        if record.id in self._opening_for:
+            raise ApiError(Code.BUSY, f"a window of agent {record.id} is just being opened; try again")
+        self._opening_for.add(record.id)
+        try:
+            return await self._show(record, request, remote=remote)
+        finally:
+            self._opening_for.discard(record.id)
+
+    async def _show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> Shown:
         former = record.agent.window
         caller = {} if remote else request.desktop
         stays = ""
@@ -122,6 +133,7 @@ class Windows:
         try:
             await self.open(record, found, manner)
         except NoWindow as error:
+            self.watching.watch(record.id)  # the one from before, if it is there again
             raise ApiError(Code.CONFLICT, str(error)) from None
         return Shown("opened", _beside(former, stays) if former is not None and stays else "")
 

@@ -27,9 +27,16 @@ KEPT = ("PATH", "SYSTEMROOT")
 IMPLEMENTATIONS = [
     "executed",
     pytest.param("forked", marks=pytest.mark.needs("linux")),  # by a zygote
-    pytest.param("as on a Mac", marks=pytest.mark.needs("linux")),  # behind a fake libSystem
+    pytest.param("as on a Mac", marks=[pytest.mark.needs("linux"), pytest.mark.slow]),  # a fake libSystem
 ]
-"""How the keepers of a spawner come to be."""
+"""How the keepers of a spawner come to be. The last one takes as long as the two others together."""
+
+also_as_on_a_mac = pytest.mark.parametrize(
+    "keepers",
+    [*IMPLEMENTATIONS[:2], pytest.param("as on a Mac", marks=pytest.mark.needs("linux"))],
+    indirect=True,
+)
+"""For one test of each kind, so that what breaks there is seen without the slow tests."""
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from muster_processes import agent_argv, is_running, until
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners.client import KeeperSpawner
 from spawners.errors import SessionBusy, SessionEnded, SessionLost, SpawnerError, SpawnFailed
@@ -80,6 +81,7 @@ async def test_a_signal_is_reported_as_that_signal(
     assert (ended.code, ended.signal, ended.ended_by, ended.oom) == (None, number, None, "")
 
 
+@also_as_on_a_mac
 async def test_the_same_exit_is_told_to_everyone_and_after_reattaching(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -101,6 +103,7 @@ async def test_identity_is_the_programs_own_process(spawner: KeeperSpawner, scri
 # ---- what cannot be executed
 
 
+@also_as_on_a_mac
 async def test_an_unknown_program_fails_with_the_path_searched(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -194,6 +197,7 @@ async def test_an_agent_id_is_spawned_once(spawner: KeeperSpawner, scripted: Scr
 # ---- the program's surroundings
 
 
+@also_as_on_a_mac
 async def test_the_program_gets_exactly_its_environment_directory_and_three_files(
     spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path
 ) -> None:
@@ -275,6 +279,7 @@ async def test_stdin_given_at_spawn_arrives_whole(
     assert told.decode().split() == [str(len(expected)), hashlib.sha256(expected).hexdigest()]
 
 
+@also_as_on_a_mac
 async def test_a_live_pipe_takes_writes_of_any_size_until_it_is_closed(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -322,6 +327,7 @@ async def test_output_is_bytes(spawner: KeeperSpawner, scripted: Scripted) -> No
     assert await everything(await spawner.spawn(scripted(f"raw:{raw.hex()}"))) == raw
 
 
+@also_as_on_a_mac
 async def test_streams_are_kept_apart_and_in_order(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("mixed:3000"))
     await session.wait()
@@ -406,6 +412,7 @@ async def test_two_followers_and_one_that_gave_up(
 # ---- stop, signal
 
 
+@also_as_on_a_mac
 async def test_stop_ends_an_agent_that_ignores_signals_and_its_whole_tree(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -521,6 +528,7 @@ async def test_a_signal_number_that_does_not_exist_is_an_error(
 # ---- leftovers, timeout
 
 
+@also_as_on_a_mac
 async def test_leftovers_are_ended_and_named(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("start-child", "daemon-child", "polite-child", "exit:0"))
     ended = await asyncio.wait_for(session.wait(), 20)
@@ -563,6 +571,7 @@ async def test_kept_leftovers_without_our_pipes_hold_nothing_up(
         os.kill(child, 9)
 
 
+@also_as_on_a_mac
 async def test_the_timeout_ends_the_agent_and_says_so(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawner.spawn(scripted("sleep", timeout_s=0.2))
     ended = await session.wait()
@@ -580,6 +589,7 @@ async def test_an_agent_that_ends_in_time_has_not_timed_out(
 # ---- reattach, forget
 
 
+@also_as_on_a_mac
 async def test_a_session_is_taken_up_again_and_goes_on(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path
 ) -> None:

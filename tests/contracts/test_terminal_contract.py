@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from keeper_peer import Peer, seen, seen_until, sizes_of
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners.client import KeeperSpawner
 from spawners.errors import NoTerminal, SessionBusy, SessionEnded, SessionTyping, SpawnerError, SpawnFailed
@@ -23,6 +24,7 @@ MIB = 1024 * 1024
 
 
 @pytest.mark.needs("posix")
+@also_as_on_a_mac
 async def test_a_program_has_a_controlling_terminal_and_its_foreground(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -69,6 +71,7 @@ async def test_an_impossible_terminal_is_refused(
 
 
 @pytest.mark.needs("posix")
+@also_as_on_a_mac
 async def test_a_resize_is_told_to_the_program_and_stands_in_the_output(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:

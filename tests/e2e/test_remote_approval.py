@@ -17,6 +17,8 @@ from running import Host, RelayServer
 from scripting import define, install
 from stub_fixtures import StubModel
 
+from relay.wire import endpoints
+from relay.wire.approvals import ApprovalListQuery
 from relay.wire.health import Scope
 from relay.wire.home import Home
 
@@ -49,26 +51,29 @@ def spawn(muster: Muster, *words: str) -> str:
     return str(said.json["id"])
 
 
-def asked(muster: Muster, agent_id: str) -> dict[str, Any]:
-    """What the agent asks, as soon as A can see it."""
-    found: list[dict[str, Any]] = []
+def asked(muster: Muster, relay: RelayServer, agent_id: str) -> dict[str, Any]:
+    """What the agent asks, as A sees it once the relay has heard of it."""
 
     def there() -> bool:
-        found[:] = [each for each in muster("approvals", "-r", "--json").json if each["agentId"] == agent_id]
-        return bool(found)
+        with relay.client() as client:
+            known = client.call(endpoints.LIST_APPROVALS, query=ApprovalListQuery(agent_id=agent_id))
+        return bool(known)
 
     until(there, f"{agent_id} to ask")
-    return found[0]
+    (found,) = [each for each in muster("approvals", "-r", "--json").json if each["agentId"] == agent_id]
+    return found
 
 
-def test_an_approval_is_given_denied_and_missed_from_another_host(a: Muster, b: Host, tmp_path: Path) -> None:
+def test_an_approval_is_given_denied_and_missed_from_another_host(
+    a: Muster, b: Host, relay: RelayServer, tmp_path: Path
+) -> None:
     made, denied, late = (tmp_path / name for name in ("made", "denied", "late"))
     provider = ("--provider", "scripted", "--cwd", str(tmp_path))
     watching = a.start("approvals", "-r", "--watch", "--json")
     one = spawn(a, *provider, f"TOUCH={made}")
-    approval = asked(a, one)
+    approval = asked(a, relay, one)
     two = spawn(a, *provider, "--label", "two", f"TOUCH={denied}")
-    asked(a, two)
+    asked(a, relay, two)
     three = spawn(a, *provider, "--approval-timeout", "1", f"TOUCH={late}")
 
     listed = a("ps", "--host", "b").text
@@ -80,7 +85,7 @@ def test_an_approval_is_given_denied_and_missed_from_another_host(a: Muster, b: 
 
     assert [b.ended(each).status for each in (one, two, three)] == ["succeeded"] * 3
     assert [path.exists() for path in (made, denied, late)] == [True, False, False]
-    until(lambda: a("show", "-r", three, "--json").json["status"] == "succeeded", "the relay to know")
+    until(lambda: relay.get(three).status == "succeeded", "the relay to know")
     states = {each["agentId"]: each["state"] for each in a("approvals", "-r", "--all", "--json").json}
     assert states == {one: "allowed", two: "denied", three: "expired"}
     assert watching.stdout is not None
@@ -125,7 +130,7 @@ def test_claude_asks_another_host_goes_on_and_changes_as_it_is_told(
         *("--provider", "claude", "--conversation", "--cwd", str(home)),
         f"NONCE=x RUN=<<touch {tmp_path}/made>>",
     )
-    approval = asked(muster, agent_id)
+    approval = asked(muster, relay, agent_id)
     assert (approval["tool"], f"touch {tmp_path}/made" in approval["input"]) == ("Bash", True)
 
     assert muster("approve", approval["id"]).code == 0

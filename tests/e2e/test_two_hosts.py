@@ -140,9 +140,8 @@ def test_an_agent_of_a_host_that_is_gone_is_unknown_and_not_dead(
     muster("send", agent["id"], "hello", code=4)
     hosts["b"].start()
     relay.wait_for_host("b")
-    until(
-        lambda: json.loads(muster("show", agent["id"], "--json").stdout)["presence"] == "live", "b to be back"
-    )
+    until(lambda: relay.get(agent["id"]).presence == "live", "b to be back")
+    assert json.loads(muster("show", agent["id"], "--json").stdout)["presence"] == "live"
 
 
 def test_what_people_get_wrong_is_said_with_its_exit_code(hosts: dict[str, Host], muster: Muster) -> None:

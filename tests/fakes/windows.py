@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from muster_processes import PYTHON, until
+from muster_processes import PYTHON, is_running, until
 from running import Host
 
 from spawners.terminals.catalog import terminals
@@ -105,6 +105,14 @@ class Desk:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pane.pid, signal.SIGKILL)
 
+    def clear(self) -> None:
+        """Close every window, and forget that it was there."""
+        self.close_all()
+        for pane in self.panes():
+            until(lambda pid=pane.pid: not is_running(pid), "a window to be gone")
+            for left in self.folder.glob(f"{pane.pid}.*"):
+                left.unlink()
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
@@ -119,6 +127,40 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def windowed(desk: Desk, make_host: Callable[..., Host]) -> Host:
     """A host whose windows open in `pty_terminal.py`, not started yet."""
     return make_host("host", MUSTER_TERMINAL_APP=terminal(), PTY_TERMINAL=str(desk.folder))
+
+
+# -- one for all tests of a module: what has ended is there for the next test too, no window is
+
+
+@pytest.fixture(scope="module")
+def lasting_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    found = Desk(tmp_path_factory.mktemp("desk"))
+    yield found
+    found.close_all()
+
+
+@pytest.fixture(scope="module")
+def lasting_windowed(lasting_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    variables = {"MUSTER_TERMINAL_APP": terminal(), "PTY_TERMINAL": str(lasting_desk.folder)}
+    host = Host(tmp_path_factory.mktemp("lasting") / "host", **variables)
+    yield host
+    host.end_agents()
+
+
+@pytest.fixture
+def shared_desk(lasting_desk: Desk) -> Iterator[Desk]:
+    """The windows of `shared_windowed`; none of another test is there."""
+    yield lasting_desk
+    lasting_desk.clear()
+
+
+@pytest.fixture
+def shared_windowed(lasting_windowed: Host, shared_desk: Desk) -> Iterator[Host]:
+    """As `windowed`, but running: other tests of the module had it before. None of their agents lives."""
+    lasting_windowed.revive()
+    yield lasting_windowed
+    lasting_windowed.revive()
+    lasting_windowed.stop_agents()
 
 
 @pytest.fixture

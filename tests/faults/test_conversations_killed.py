@@ -8,6 +8,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,10 @@ def test_killed_at_any_time_nothing_is_said_twice_and_nothing_acknowledged_is_lo
     assert len(told(ledger, "start")) == 1
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
 POINTS = [
-    "after_exit_read", "after_exit_recorded", "after_request_kept", "after_record_created",
-    "after_spawned", "after_successor_started",
+    slow("after_exit_read"), "after_exit_recorded", slow("after_request_kept"), "after_record_created",
+    slow("after_spawned"), "after_successor_started",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -138,11 +139,14 @@ def test_a_stop_that_had_begun_is_finished_by_the_next_daemon(make_host: Callabl
     assert not is_running(agent.pid or 0)
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
 POINTS = [
-    "after_record_created", "after_spec_written", "after_keeper_started", "before_claim", "after_claim",
-    "after_exec", "after_child_written", "after_spawned", "after_running_recorded",
-    "after_exit_seen", "after_exit_written", "after_exit_read", "after_exit_recorded",
+    "after_record_created", slow("after_spec_written"), "after_keeper_started", slow("before_claim"),
+    slow("after_claim"), "after_exec", slow("after_child_written"), slow("after_spawned"),
+    "after_running_recorded", slow("after_exit_seen"), "after_exit_written", slow("after_exit_read"),
+    "after_exit_recorded",
 ]  # fmt: skip
+"""By default one of each state that a daemon can leave behind."""
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -180,8 +184,10 @@ def test_killed_between_two_steps_there_is_one_process_at_most_and_one_verdict(
     assert not [pid for pid in started if is_running(int(pid))]
 
 
-STOP_POINTS = ["after_stop_recorded", "after_stop_began", "after_exit_seen", "after_exit_written",
-               "after_exit_read", "after_exit_recorded"]  # fmt: skip
+STOP_POINTS = [
+    "after_stop_recorded", "after_stop_began", slow("after_exit_seen"), "after_exit_written",
+    slow("after_exit_read"), slow("after_exit_recorded"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("point", STOP_POINTS)

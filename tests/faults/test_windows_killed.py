@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,14 @@ from relay.wire.agents import Mode, Status
 from relay.wire.client import Unreachable
 from relay.wire.windows import WindowState
 
-BEFORE = ["after_record_created", "after_window_begun", "after_window_reported", "after_window_opened"]
+slow = partial(pytest.param, marks=pytest.mark.slow)
+BEFORE = [
+    slow("after_record_created"), "after_window_begun", "after_window_reported", slow("after_window_opened"),
+]  # fmt: skip
 """Where nothing of the program is there yet."""
-AFTER = ["after_spec_written", "after_keeper_started", "after_spawned", "after_running_recorded"]
+AFTER = [
+    slow("after_spec_written"), "after_keeper_started", slow("after_spawned"), "after_running_recorded",
+]  # fmt: skip
 AGENT = "ag-0123456789ab"
 
 

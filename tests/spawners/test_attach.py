@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from eye import Eye, assert_same, painted, true_screen
 from keeper_peer import keeper_of, seen_until
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners.attach import Attachment
 from spawners.client import KeeperSpawner
@@ -27,6 +28,7 @@ MIB = 1024 * 1024
 # ---- the beginning
 
 
+@also_as_on_a_mac
 async def test_the_first_bytes_give_the_present_screen(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await painted(spawner, scripted, "keys")
     eye = await Eye.open(session)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from muster_processes import agent_argv, is_running, until, zombies_of
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners import _os
 from spawners.client import KeeperSpawner
@@ -108,6 +109,7 @@ def started(spawner: KeeperSpawner) -> str:
 # ---- the daemon dies
 
 
+@also_as_on_a_mac
 async def test_an_agent_outlives_its_daemon_and_its_exit_is_recorded(
     spawner: KeeperSpawner, tmp_path: Path
 ) -> None:
@@ -282,6 +284,7 @@ async def test_a_keeper_killed_at_the_beginning_of_a_stop_leaves_nothing_alive(
     assert marked(session.ref.agent_id) == []
 
 
+@also_as_on_a_mac
 async def test_a_killed_keeper_is_noticed_and_the_survivors_are_ended_and_named(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:
@@ -404,6 +407,7 @@ async def test_forgetting_an_agent_whose_keeper_was_killed_ends_what_is_left_of_
     assert spawner.refs() == []
 
 
+@also_as_on_a_mac
 async def test_keepers_leave_no_zombies(spawner: KeeperSpawner, scripted: Scripted) -> None:
     sessions = await asyncio.gather(*(spawner.spawn(scripted("exit:0")) for _ in range(5)))
     keepers = [keeper_pid(session.ref) for session in sessions]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from muster_processes import agent_argv, is_running, until
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners import frames, keeper_program
 from spawners.births import Keepers
@@ -232,6 +233,7 @@ async def test_a_keeper_ignores_hangup_and_interrupt_and_records_a_shutdown(
     assert (ended.ended_by, is_running(child)) == ("shutdown", False)
 
 
+@also_as_on_a_mac
 async def test_the_agent_holds_neither_the_lock_nor_the_line(
     spawner: KeeperSpawner, scripted: Scripted
 ) -> None:

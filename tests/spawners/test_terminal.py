@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from keeper_peer import Peer, keeper_of, seen, seen_until
 from muster_processes import agent_argv, is_running, until
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners.client import KeeperSpawner
 from spawners.errors import SpawnFailed
@@ -137,6 +138,7 @@ async def test_what_is_printed_while_the_keeper_is_stopped_is_not_lost_either(
 # ---- stop, timeout, shutdown
 
 
+@also_as_on_a_mac
 async def test_a_shell_is_stopped_with_all_its_jobs_and_without_a_kill(
     shell: KeeperSession, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from keeper_peer import Peer, keeper_of, seen_until
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners import frames
 from spawners.client import KeeperSpawner
@@ -78,6 +79,7 @@ async def test_without_an_emulator_the_plain_questions_are_answered(
 # ---- one who emulates
 
 
+@also_as_on_a_mac
 async def test_an_emulator_answers_exactly_and_once(
     spawner: KeeperSpawner, scripted: Scripted, fifo: Path
 ) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from keeper_peer import Peer, keeper_of, seen_until
 from muster_processes import until
+from spawner_fixtures import also_as_on_a_mac
 
 from spawners import frames
 from spawners.client import KeeperSpawner
@@ -44,6 +45,7 @@ async def spawned(spawner: KeeperSpawner, launch: Launch) -> KeeperSession:
 # ---- whose size counts
 
 
+@also_as_on_a_mac
 async def test_the_size_is_that_of_who_did_something_last(spawner: KeeperSpawner, scripted: Scripted) -> None:
     session = await spawned(spawner, scripted("raw-mode", "print:up", "keys", size=OTHER))
     with Peer(session.ref) as ann, Peer(session.ref) as bob:

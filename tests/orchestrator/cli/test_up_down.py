@@ -15,7 +15,7 @@ import pexpect
 import psutil
 import pytest
 from local_api import FakeServer
-from muster_command import MUSTER, Muster
+from muster_command import MUSTER, Muster, Said
 from muster_processes import is_running, until
 from running import sweep
 
@@ -60,9 +60,13 @@ def test_run_starts_what_is_needed_and_leaves_it_running(muster: Muster, home: H
         assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
 
 
-def test_twenty_at_once_start_one_pair_and_one_agent_per_key(muster: Muster, home: Home) -> None:
-    with ThreadPoolExecutor(20) as pool:
-        all_said = list(pool.map(lambda n: muster("spawn", "--key", "one", "--", "sleep", "60"), range(20)))
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_many_at_once_start_one_pair_and_one_agent_per_key(count: int, muster: Muster, home: Home) -> None:
+    def ask(_: int) -> Said:
+        return muster("spawn", "--key", "one", "--", "sleep", "60")
+
+    with ThreadPoolExecutor(count) as pool:
+        all_said = list(pool.map(ask, range(count)))
 
     assert {said.code for said in all_said} == {0}, {said.err for said in all_said}
     assert len({said.text.split()[0] for said in all_said}) == 1
