@@ -13,12 +13,14 @@ from relay.wire.agents import SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits, size
 from spawners.providers.environment import Names
+from spawners.terminals.custom import is_template
 
 __all__ = [
     "APPROVAL_MODES",
     "check_approval_mode",
     "check_keys",
     "check_request",
+    "check_terminal",
     "confine",
     "cost_usd",
     "limits",
@@ -28,6 +30,8 @@ __all__ = [
 ]
 
 APPROVAL_MODES = ("read-only", "guarded", "open")
+COMMAND = "command"
+"""The provider that runs any argv."""
 RESERVED_ENV = "MUSTER_"
 
 
@@ -49,6 +53,7 @@ def check_request(
         allowed = ", ".join(policy.providers) or "none"
         raise _refuse("providers", f"{request.provider!r} is not allowed; allowed: {allowed}")
     check_approval_mode(policy, request.approval)
+    check_terminal(policy, request.terminal, remote=remote)
     for name in request.env:
         if name.startswith(RESERVED_ENV):
             raise _refuse(
@@ -59,6 +64,17 @@ def check_request(
             raise _refuse("env_allow", f"{name} may not be set; allowed: {allowed}")
     if policy.max_agents and running >= policy.max_agents:
         raise _refuse("max_agents", f"{running} agents are running, {policy.max_agents} are allowed")
+
+
+def check_terminal(policy: Policy, terminal: str | None, *, remote: bool) -> None:
+    """Raise `ApiError` `policy_refused` for a terminal that is an argv, where no command may be run: it is
+    executed on this host like any other, outside of all that holds an agent."""
+    if terminal is None or not is_template(terminal):
+        return
+    if remote and policy.remote_spawns == "deny":
+        raise _refuse("remote_spawns", "a terminal that is an argv is a spawn, and none is taken")
+    if not _matches(COMMAND, policy.providers):
+        raise _refuse("providers", f"a terminal that is an argv needs {COMMAND!r}; name one that is known")
 
 
 def check_approval_mode(policy: Policy, mode: str) -> None:

@@ -37,7 +37,7 @@ VERDICT_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Look:
     """What to attach to and how. `server` None: there is none, only the keeper; `relayed`: not directly
-    even if it is here."""
+    even if it is here; `hinted`: it is said first how to detach."""
 
     home: Home
     agent: ManagedAgent
@@ -45,6 +45,7 @@ class Look:
     keys_text: str
     read_only: bool = False
     relayed: bool = False
+    hinted: bool = True
 
     @property
     def keys(self) -> bytes:
@@ -70,8 +71,8 @@ def check_terminal() -> None:
 
 
 def own_size() -> Size:
-    """The size of the terminal behind stdin."""
-    columns, rows = os.get_terminal_size(0)
+    """The size of the terminal behind stdout."""
+    columns, rows = os.get_terminal_size(1)  # a console's input has none
     return Size(rows, columns) if Size(rows, columns).valid else Size()
 
 
@@ -166,7 +167,8 @@ class _Viewing:
                 raise CliError(f"cannot use this terminal: {error}", Exit.USAGE) from None
             source = await self._open(terminal.size)
             keys, read_only = self._look.keys, self._look.read_only
-            ended = await view(terminal, source, keys=keys, read_only=read_only, hint=self._hint())
+            hint = self._hint() if self._look.hinted else ""
+            ended = await view(terminal, source, keys=keys, read_only=read_only, hint=hint)
         self.agent, self.exit = getattr(source, "ended", None), getattr(source, "exit", None)
         return ended
 

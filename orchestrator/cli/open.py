@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.output import print_json
+from orchestrator.cli.output import print_json, say
 from orchestrator.cli.parameters import AgentArg, HostOpt, JsonOpt, RelayOpt, takes
 from orchestrator.cli.target import connect
+from orchestrator.cli.verdict import say_of_window
 from orchestrator.cli.wishes import own_desktop
 from relay.wire.endpoints import GET_AGENT, OPEN_AGENT
 from relay.wire.terminal import OpenRequest
@@ -36,7 +37,7 @@ def command(ctx: typer.Context, options: Options) -> None:
     """Show an agent that runs in a terminal in a native window, on the desktop of its host.
 
     A window that is open already is brought to the front, where its terminal can do that; else another one
-    is opened.
+    is opened, in the terminal of the last one, and the first stays.
     """
     with connect(relay=options.relay_wide or options.host is not None) as server:
         agent = server.call(GET_AGENT, path={"id": options.agent})
@@ -48,3 +49,6 @@ def command(ctx: typer.Context, options: Options) -> None:
         return
     window = result.agent.window
     print(f"{result.agent.id} {result.action} in {window.terminal if window else 'a window'}")
+    say_of_window(result.agent)
+    if result.notice:
+        say(result.notice)

@@ -67,7 +67,12 @@ def what_follows(agent: ManagedAgent) -> str | None:
 
 
 def say_of_window(agent: ManagedAgent) -> None:
-    """Tell whoever asked for a window that there is none, and how to see the agent all the same."""
+    """Tell whoever asked for a window that there is none, and how to see the agent all the same, or that it
+    is not where it was wanted."""
     window = agent.window
-    if window is not None and window.state is WindowState.FAILED and not agent.ended:
+    if window is None:
+        return
+    if window.state is WindowState.FAILED and not agent.ended:
         say(f"{window.reason}; {agent.id} runs without one: `muster attach {agent.id}` shows it")
+    elif window.is_open and window.reason:
+        say(f"the window of {agent.id} is in {window.terminal}, {window.reason}")

@@ -47,6 +47,7 @@ NO_DAEMON = (
 
 def run(window_id: str) -> None:
     """Live it to its end."""
+    _os.take_console()
     token = os.environ.pop(TOKEN, "")
     handles = {
         name: os.environ[name] for name in os.environ.pop(HANDLES, "").split(",") if name in os.environ
@@ -54,6 +55,8 @@ def run(window_id: str) -> None:
     window = _Window(window_id, token, os.environ.pop(AGENT, ""))
     if hasattr(signal, "SIGHUP"):  # it may be closed before it has attached
         signal.signal(signal.SIGHUP, signal.default_int_handler)
+    else:  # while no view listens
+        _os.on_told_to_end(window.closed)
     try:
         window.live(handles)
     except KeyboardInterrupt:
@@ -82,6 +85,11 @@ class _Window:
             self.leave(ENDED)
             return
         self._show()
+
+    def closed(self, _: int) -> None:
+        """The console is being closed, which interrupts nothing: say so from here, and end."""
+        self.leave(CLOSED)
+        os._exit(0)
 
     # -- reporting
 
@@ -176,13 +184,15 @@ class _Window:
         return Seen(True, agent)
 
     def _look(self) -> Look:
-        """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown."""
+        """The agent as the daemon knows it, or as its files tell: what runs needs no daemon to be shown.
+        Whoever closes a window needs no hint how to detach."""
         keys = Config.load(self._home).terminal.detach_keys
         try:
             server = connect()
-            return Look(self._home, server.call(GET_AGENT, path={"id": self._agent_id}), server, keys)
+            agent = server.call(GET_AGENT, path={"id": self._agent_id})
+            return Look(self._home, agent, server, keys, hinted=False)
         except (ApiError, Unreachable):
-            return Look(self._home, find_by_files(self._home, self._agent_id), None, keys)
+            return Look(self._home, find_by_files(self._home, self._agent_id), None, keys, hinted=False)
 
     def _end(self, look: Look, agent: ManagedAgent | None) -> None:
         if self._holds(agent):
@@ -225,8 +235,7 @@ def _wait_for_enter(words: str) -> None:
 def _name(agent: ManagedAgent) -> None:
     """Give the window its title."""
     what = plain(agent.label or agent.title)[:TITLE_MAX]
-    sys.stdout.write(f"\x1b]2;{what} - {agent.id}\x07" if what else f"\x1b]2;{agent.id}\x07")
-    sys.stdout.flush()
+    _os.name_window(f"{what} - {agent.id}" if what else agent.id)
 
 
 def _size() -> tuple[int, int]:
@@ -234,7 +243,7 @@ def _size() -> tuple[int, int]:
     deadline = time.monotonic() + SIZE_S
     while True:
         try:
-            columns, rows = os.get_terminal_size(0)
+            columns, rows = os.get_terminal_size(1)  # a console's input has none
         except OSError:
             return 0, 0
         if (columns and rows) or time.monotonic() > deadline:
@@ -251,6 +260,10 @@ def _tty() -> str:
 
 def _is_there() -> bool:
     """Whether the window still is: the terminal of one that was closed answers nothing any more."""
+    try:
+        os.get_terminal_size(1)
+    except OSError:  # which is all that a closed console tells
+        return False
     return os.isatty(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -85,9 +86,10 @@ class Spawning:
         """Start what `request` asks for; return its record and whether it is new.
 
         The record is `running`, or has ended if exec failed (cause `exec_failed`) or the program
-        was very quick. In mode `terminal`, where a window may take its time, one that came through the relay
-        may still be `starting`. `succeeds` is the ended agent in whose place it is started. Raises `ApiError`
-        for a request that cannot be carried out: then there is neither a record nor a process.
+        was very quick. In mode `terminal`, where a window may take its time, one that came through the relay,
+        or that follows another, may still be `starting`. `succeeds` is the ended agent in whose place it is
+        started. Raises `ApiError` for a request that cannot be carried out: then there is neither a record
+        nor a process.
         """
         agent_id = agent_id or request.agent_id or new_agent_id()
         known = self._known(agent_id, request, asker)
@@ -143,12 +145,12 @@ class Spawning:
         self._registry.create(record)
         failpoint("after_record_created")
         launch = dataclasses.replace(launch, env={**launch.env, **own})
-        if found is not None:
-            return await self._begin(
-                self._start_in_window(launch, plan, request, found), asker, agent_id
-            ), True
-        with self._supervisor.starting(agent_id):
-            return await self._start(launch, plan), True
+        if found is None:
+            with self._supervisor.starting(agent_id):
+                return await self._start(launch, plan), True
+        start = self._begin(self._start_in_window(launch, plan, request, found), agent_id)
+        waits = not asker.remote and former is None
+        return await asyncio.shield(start) if waits else self._registry.find(agent_id), True
 
     async def close(self) -> None:
         """Give up what still waits for a window; the next daemon settles it."""
@@ -234,35 +236,36 @@ class Spawning:
             hook=hook_of(request, provider),
         )
 
-    async def _begin(
-        self, start: Coroutine[Any, Any, AgentRecord], asker: Asker, agent_id: str
-    ) -> AgentRecord:
-        """Return what has become of `start`, which goes on if whoever waits for it leaves."""
-        task = asyncio.create_task(start, name=f"start {agent_id}")
+    def _begin(self, start: Coroutine[Any, Any, AgentRecord], agent_id: str) -> asyncio.Task[AgentRecord]:
+        """Have `start` go on whoever waits for it; from now on nobody takes the agent for a lost one."""
+        with contextlib.ExitStack() as starting:
+            starting.enter_context(self._supervisor.starting(agent_id))
+            task = asyncio.create_task(start, name=f"start {agent_id}")
+            held = starting.pop_all()
+        task.add_done_callback(lambda _: held.close())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return self._registry.find(agent_id) if asker.remote else await asyncio.shield(task)
+        return task
 
     async def _start_in_window(
         self, launch: Launch, plan: Plan, request: SpawnRequest, found: Found
     ) -> AgentRecord:
         """Open the window, then start the program in its size; without a window as the fallback says."""
         agent_id, why = launch.agent_id, ""
-        with self._supervisor.starting(agent_id):
-            try:
-                manner = self._windows.manner(request)
-                size = await self._windows.open(self._registry.find(agent_id), found, manner)
-                launch = dataclasses.replace(launch, size=size)
-                shown_size = {"rows": size.rows, "columns": size.columns}
-                self._registry.change(agent_id, "agent.changed", size=shown_size)
-            except NoWindow as error:
-                why = str(error)
-            if self._registry.find(agent_id).stop is not None:
-                return self._supervisor.never_ran(agent_id, SpawnFailed("it was stopped before it started"))
-            if why and self._windows.fallback(request) == "error":
-                return self._supervisor.never_ran(agent_id, SpawnFailed(why))
-            failpoint("after_window_opened")
-            return await self._start(launch, plan)
+        try:
+            manner = self._windows.manner(request)
+            size = await self._windows.open(self._registry.find(agent_id), found, manner)
+            launch = dataclasses.replace(launch, size=size)
+            shown_size = {"rows": size.rows, "columns": size.columns}
+            self._registry.change(agent_id, "agent.changed", size=shown_size)
+        except NoWindow as error:
+            why = str(error)
+        if self._registry.find(agent_id).stop is not None:
+            return self._supervisor.never_ran(agent_id, SpawnFailed("it was stopped before it started"))
+        if why and self._windows.fallback(request) == "error":
+            return self._supervisor.never_ran(agent_id, SpawnFailed(why))
+        failpoint("after_window_opened")
+        return await self._start(launch, plan)
 
     async def _start(self, launch: Launch, plan: Plan) -> AgentRecord:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Container
 
 from relay.wire.home import Home
 
@@ -13,6 +14,7 @@ __all__ = ["CLOSED", "DETACHED", "ENDED", "Farewells"]
 CLOSED, DETACHED, ENDED = "closed", "detached", "ended"
 """Its terminal went away, somebody has detached by keys, its agent had ended."""
 
+_ENDING = ".gone"
 _WINDOW = re.compile(r"w-[0-9a-f]{12}")
 
 
@@ -38,5 +40,13 @@ class Farewells:
             return why
         return None
 
+    def keep_only(self, window_ids: Container[str]) -> None:
+        """Remove the words of all other windows: nobody is going to ask for them."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self._folder):
+                window_id = name.removesuffix(_ENDING)
+                if window_id != name and _WINDOW.fullmatch(window_id) and window_id not in window_ids:
+                    os.unlink(self._path(window_id))
+
     def _path(self, window_id: str) -> str:
-        return os.path.join(self._folder, f"{window_id}.gone")
+        return os.path.join(self._folder, window_id + _ENDING)

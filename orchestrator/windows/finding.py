@@ -30,11 +30,13 @@ LOOK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`candidates` in the order to try, `env` what each is given; `problem` says why there are none."""
+    """`candidates` in the order to try, `env` what each is given; `problem` says why there are none, and
+    `missed` which were asked for or configured and are none of them, each with why."""
 
     candidates: tuple[Terminal, ...]
     env: Mapping[str, str]
     problem: str = ""
+    missed: tuple[tuple[str, str], ...] = ()
 
 
 class Finder:
@@ -65,8 +67,8 @@ class Finder:
         found = choice.terminals
         if alone and wishes.explicit:
             found = tuple(terminal for terminal in found if _is_called(terminal, wishes.explicit))
-            problem = next((f"{wanted}: {why}" for name, why in choice.left_out if name == wanted), problem)
-        return Found(found, _given(desktop, path), problem)
+            problem = next((f"{name}: {why}" for name, why in choice.missed), problem)
+        return Found(found, _given(desktop, path), problem, choice.missed)
 
     async def installed(self) -> tuple[list[TerminalInfo], DesktopInfo]:
         """Return every terminal that is here, and the desktop as it is now."""
@@ -81,7 +83,10 @@ class Finder:
             if program is not None:
                 found.append(
                     TerminalInfo(
-                        name=terminal.name, path=program, tabs=terminal.tabs, focuses=_focuses(terminal)
+                        name=terminal.name,
+                        path=program,
+                        tabs=terminal.tabs,
+                        focuses=terminal.focuses(desktop, path),
                     )
                 )
         kind = desktop.kind.value if desktop.kind else ""
@@ -125,10 +130,6 @@ def _around(caller: Mapping[str, str]) -> Mapping[str, str]:
     if not caller:
         return os.environ
     return {**{name: value for name, value in os.environ.items() if name not in DESKTOP_NAMES}, **caller}
-
-
-def _focuses(terminal: Terminal) -> bool:
-    return type(terminal).focus is not Terminal.focus
 
 
 def _given(desktop: Desktop, path: str) -> Mapping[str, str]:

@@ -67,22 +67,23 @@ class Opening:
         former = self._registry.get(record.id) or record
         try:
             opened = await self._unless_stopped(record, self._try(record, found, manner))
-        except NoWindow as error:
+        except NoWindow as failure:
+            error = NoWindow((*found.missed, *failure.tries))
             self._failed(record.id, former, str(error), manner)
-            raise
+            raise error from None
         log.info("window.opened", agent=record.id, terminal=opened.terminal, pid=opened.report.pid)
-        self._note(record.id, opened)
+        self._note(record.id, opened, (*found.missed, *opened.failed))
         return opened.report.size
 
-    def _note(self, agent_id: str, opened: Opened) -> None:
+    def _note(self, agent_id: str, opened: Opened, others: tuple[tuple[str, str], ...]) -> None:
         """Have the record know what only the opening tells: the terminal's process, by which a window that
         has no other name is found, and why it is not the terminal that was wanted most."""
         record = self._registry.get(agent_id)
         window = record.agent.window if record is not None else None
-        if window is None:
+        if window is None or not window.is_open:  # closed meanwhile, which is the newer reason
             return
         handles = {**window.handles, **opened.report.handles}
-        tried = "; ".join(f"{name}: {why}" for name, why in opened.failed)
+        tried = "; ".join(f"{name}: {why}" for name, why in others)
         reason = f"opened after others failed: {tried}" if tried else window.reason
         if (handles, reason) != (window.handles, window.reason):
             noted = msgspec.structs.replace(window, handles=handles, reason=reason)
@@ -90,7 +91,7 @@ class Opening:
 
     async def none(self, record: AgentRecord, why: str, manner: Manner) -> Size:
         """Note that there is nothing to open one with. Raises `NoWindow`, as `open` does."""
-        self._failed(record.id, record, why, manner)
+        self._failed(record.id, self._registry.get(record.id) or record, why, manner)
         raise NoWindow([("desktop", why)])
 
     async def _try(self, record: AgentRecord, found: Found, manner: Manner) -> Opened:

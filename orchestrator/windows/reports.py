@@ -106,9 +106,11 @@ class Reports:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(given_up, settled, return_exceptions=True)
         record = self._registry.get(agent_id)
-        if record is None:
+        if record is None or record.window is None or record.agent.window is None:
             return NOT_WAITED_FOR
         agent = record.agent
+        if record.agent.window.id != window.id:
+            return NOT_WAITED_FOR  # it has reported in the moment in which it was given up
         answer, reason = Answer.GO, ""
         if not _is_settled(agent):
             answer = Answer.WAIT

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 
+from orchestrator.windows.dead_sockets import remove_dead_sockets
 from relay.wire.home import Home
 from spawners import _os
 from spawners.terminals import script
@@ -16,12 +17,15 @@ from spawners.terminals.base import SAFE
 __all__ = ["AGENT", "HANDLES", "TOKEN", "Scripts"]
 
 TOKEN, AGENT, HANDLES = "MUSTER_WINDOW_TOKEN", "MUSTER_WINDOW_AGENT", "MUSTER_WINDOW_HANDLES"
-PLACES = ("HOME", "MUSTER_HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")
+PLACES = (
+    *("HOME", "MUSTER_HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"),
+    *("APPDATA", "LOCALAPPDATA", "USERPROFILE"),
+)
 """What says where this home's files are. A window may get the environment of another program's session."""
 
 STALE_S = 120.0
 """A terminal that has not executed its script by then never will."""
-_NAME = re.compile(r"w-[0-9a-f]{12}(\.\w+)?")
+_WINDOW = re.compile(r"w-[0-9a-f]{12}")
 
 
 class Scripts:
@@ -51,11 +55,18 @@ class Scripts:
             os.unlink(self.path(window_id))
 
     def sweep(self) -> None:
-        """Remove those that an earlier daemon left, and that no terminal has executed for a while."""
+        """Remove those that an earlier daemon left, and that no terminal has executed for a while, and the
+        sockets that terminals have left beside them.
+
+        What else is named after a window stays: its last word, and the socket of a terminal that runs.
+        """
+        remove_dead_sockets(self._folder)
+        ending = script.KINDS[_os.script_kind]
         with contextlib.suppress(OSError):
             for name in os.listdir(self._folder):
                 path = os.path.join(self._folder, name)
-                if _NAME.fullmatch(name) and time.time() - os.lstat(path).st_mtime > STALE_S:
+                is_script = name.endswith(ending) and _WINDOW.fullmatch(name.removesuffix(ending))
+                if is_script and time.time() - os.lstat(path).st_mtime > STALE_S:
                     os.unlink(path)
 
     @property

@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from orchestrator.agents.record import AgentRecord, StopIntent, WindowKey
+from orchestrator.agents.record import StopIntent, WindowKey
 from orchestrator.agents.registry import Registry
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
-from relay.wire.agents import ManagedAgent
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from relay.wire.windows import Window, WindowState
@@ -48,7 +47,8 @@ class Watching:
         self._boot_id = boot_id
         self._farewells = farewells
         self._stop = stop
-        self._open: set[str] = set()
+        self._open: dict[str, str] = {}
+        """By agent, with the last word of a window whose end could not be written down yet."""
 
     def recover(self) -> None:
         """Take up the windows that an earlier daemon has left. One that had not reported may still do so."""
@@ -60,11 +60,13 @@ class Watching:
                 self.watch(record.id)
             elif window.state is WindowState.OPENING:
                 self._change(
-                    record, state=WindowState.FAILED, closed_at=now_ms(), reason=KILLED_WHILE_OPENING
+                    record.id, state=WindowState.FAILED, closed_at=now_ms(), reason=KILLED_WHILE_OPENING
                 )
+        windows = (record.agent.window for record in self._registry)
+        self._farewells.keep_only({window.id for window in windows if window and window.is_open})
 
     def watch(self, agent_id: str) -> None:
-        self._open.add(agent_id)
+        self._open.setdefault(agent_id, "")
 
     async def run(self) -> None:
         """Look, without end."""
@@ -77,9 +79,11 @@ class Watching:
         record = self._registry.get(agent_id)
         window = record.agent.window if record else None
         if record is None or window is None or not window.is_open:
-            self._open.discard(agent_id)
-        elif record.window is not None and not self._lives(window, record.window):
-            self.closed(agent_id, window.id, self._farewells.take(window.id) or "")
+            self._open.pop(agent_id, None)
+            return
+        word = self._open.get(agent_id, "")
+        if record.window is not None and (word or not self._lives(window, record.window)):
+            self.closed(agent_id, window.id, self._farewells.take(window.id) or word)
 
     def closed(self, agent_id: str, window_id: str, why: str) -> None:
         """Write down that a window is gone. `why` is its last word; empty: it had none."""
@@ -88,14 +92,18 @@ class Watching:
         if record is None or window is None or window.id != window_id or not window.is_open:
             return
         self._farewells.take(window_id)
-        self._open.discard(agent_id)
+        self._open[agent_id] = why
         reason = WORDS.get(why, "its process is gone")
+        try:
+            if window.on_close == "stop" and why not in (DETACHED, ENDED):
+                with contextlib.suppress(SessionEnded):
+                    self._stop(agent_id, StopIntent(by="window", at=now_ms(), grace_s=GRACE_S))
+            self._change(agent_id, state=WindowState.CLOSED, closed_at=now_ms(), reason=reason)
+        except ApiError as error:  # a full disk: the next look tries again
+            log.error("window.not_written", agent=agent_id, error=error.message)
+            return
         log.info("window.closed", agent=agent_id, terminal=window.terminal, why=reason)
-        with contextlib.suppress(ApiError):  # a full disk: what follows counts more
-            self._change(record, state=WindowState.CLOSED, closed_at=now_ms(), reason=reason)
-        if window.on_close == "stop" and why not in (DETACHED, ENDED) and not record.agent.ended:
-            with contextlib.suppress(SessionEnded, ApiError):
-                self._stop(agent_id, StopIntent(by="window", at=now_ms(), grace_s=GRACE_S))
+        self._open.pop(agent_id, None)
 
     def _lives(self, window: Window, key: WindowKey) -> bool:
         """Whether its process is there; of one that cannot be seen from here only itself can tell."""
@@ -106,8 +114,9 @@ class Watching:
         process = _os.process(window.pid)
         return process is not None and process.started == key.started and not process.zombie
 
-    def _change(self, record: AgentRecord, **fields: Any) -> None:
-        agent: ManagedAgent = record.agent
-        assert agent.window is not None
-        window: Window = msgspec.structs.replace(agent.window, **fields)
-        self._registry.change(record.id, "agent.changed", window=window)
+    def _change(self, agent_id: str, **fields: Any) -> None:
+        record = self._registry.get(agent_id)
+        assert record is not None
+        assert record.agent.window is not None
+        window: Window = msgspec.structs.replace(record.agent.window, **fields)
+        self._registry.change(agent_id, "agent.changed", window=window)

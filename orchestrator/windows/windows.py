@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -26,9 +27,17 @@ from spawners.launch import Size
 from spawners.scopes import Scopes
 from spawners.terminals.window import NotFocused, focus_window
 
-__all__ = ["Windows"]
+__all__ = ["Shown", "Windows"]
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`action` is `focused` or `opened`; `notice` tells of a window that stays open beside the new one."""
+
+    action: str
+    notice: str = ""
 
 
 class Windows:
@@ -48,6 +57,7 @@ class Windows:
         self._settings = settings
         self._scopes = scopes
         self._scripts = Scripts(home)
+        self._opening_for: set[str] = set()
         boot_id = _os.boot_id()
         attempts = Attempts()
         self.finder = Finder(settings, environment)
@@ -88,39 +98,64 @@ class Windows:
             return await self._opening.none(record, found.problem, manner)
         return await self._opening.open(record, found, manner)
 
-    async def show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> str:
-        """Bring the agent's window to the front, or open one; return `focused` or `opened`.
+    async def show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> Shown:
+        """Bring the agent's window to the front, or open one where it had one last.
 
-        Raises `ApiError` `conflict` if no window can be opened, `invalid` for an unknown terminal.
+        One that is open and cannot be brought to the front stays open beside the new one, to which all that
+        is said of the agent's window refers from then on. Raises `ApiError` `conflict` if no window can be
+        opened, `invalid` for an unknown terminal, `busy` while another is being opened: of two at once
+        neither would know which of them counts.
         """
-        window = record.agent.window
-        fits = window is not None and window.is_open and request.terminal in (None, window.terminal)
+        if record.id in self._opening_for:
+            raise ApiError(Code.BUSY, f"a window of agent {record.id} is just being opened; try again")
+        self._opening_for.add(record.id)
+        try:
+            return await self._show(record, request, remote=remote)
+        finally:
+            self._opening_for.discard(record.id)
+
+    async def _show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> Shown:
+        former = record.agent.window
         caller = {} if remote else request.desktop
-        if window is not None and fits and not request.new and await self._focus(window, caller):
-            return "focused"
+        stays = ""
+        if former is not None and former.is_open:
+            stays = "another window was asked for"
+            if not request.new and request.terminal in (None, former.terminal):
+                stays = await self._focus(former, caller)
+                if not stays:
+                    return Shown("focused")
         wanted = request.terminal
         manner = Manner(tab=request.tab, hold=self._settings.hold)
-        if window is not None:
-            wanted = wanted or self.finder.known(window.terminal)
-            manner = Manner(tab=request.tab, hold=window.hold, on_close=window.on_close)
+        if former is not None:
+            wanted = wanted or (self.finder.known(former.terminal) if former.opened_at else None)
+            manner = Manner(tab=request.tab, hold=former.hold, on_close=former.on_close)
         found = await self.finder.find(wanted, caller)
         try:
             await self.open(record, found, manner)
         except NoWindow as error:
+            self.watching.watch(record.id)  # the one from before, if it is there again
             raise ApiError(Code.CONFLICT, str(error)) from None
-        return "opened"
+        return Shown("opened", _beside(former, stays) if former is not None and stays else "")
 
-    async def _focus(self, window: Window, caller: Mapping[str, str]) -> bool:
+    async def _focus(self, window: Window, caller: Mapping[str, str]) -> str:
+        """Return why the window is not in front; empty: it is."""
         terminal = await self.finder.of_name(window.terminal, caller)
         if terminal is None:
-            return False
+            return f"Muster does not know how to bring a window of {window.terminal} to the front"
         try:
             await focus_window(terminal[0], {"TTY": window.tty or "", **window.handles}, terminal[1])
         except NotFocused as error:
             log.info("window.not_focused", terminal=window.terminal, why=str(error))
-            return False
-        return True
+            return str(error)
+        return ""
 
     async def _shelter(self, pid: int) -> None:
         if self._scopes is not None:
             await self._scopes.put(pid, f"muster-window-{pid}.scope", "Muster: a terminal's window")
+
+
+def _beside(former: Window, why: str) -> str:
+    return (
+        f"the window in {former.terminal} stays open as well ({why}); it shows the agent until its end, but "
+        "closing it does nothing to the agent"
+    )

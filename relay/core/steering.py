@@ -48,6 +48,7 @@ from relay.wire.terminal import (
     SendRequest,
     SendResult,
 )
+from relay.wire.windows import DesktopInfo
 
 __all__ = ["Steering"]
 
@@ -161,9 +162,22 @@ class Steering:
         check_desktop(request.desktop)
         record = await self._agents.find(caller, reference)
         need_terminal(record)
+        self._need_windows(record)
         body = OpenCommand(agent_id=record.id, request=request)
         answer = await self._ask(record, body, OPEN_TIMEOUT_MS)
         return _converted(record, answer, OpenResult)
+
+    def _need_windows(self, record: AgentRecord) -> None:
+        """Raise `ApiError` `conflict` for a host of a version that opens no windows.
+
+        Such a host tells nothing of a desktop, and reads none of its commands while one that it does not
+        know is among them.
+        """
+        host = self._leases.record(record.host_id)
+        if host is not None and host.facts.desktop == DesktopInfo():
+            raise ApiError(
+                Code.CONFLICT, f"host {host.id} runs a version of Muster that opens no windows; upgrade it"
+            )
 
     async def interrupt(self, caller: Caller, reference: str) -> ManagedAgent:
         """End an agent's present turn and return the agent once its host has done it."""

@@ -35,7 +35,7 @@ KEEPALIVE_S = 15.0
 """Shorter than the 30–60 s after which common proxies drop an idle connection."""
 
 SOCKET_OPTIONS: Mapping[str, Any] = {
-    "ws": "websockets-sansio",
+    "ws": "relay.wire.upgrades:Upgrades",
     "ws_max_size": MAX_ATTACH_MESSAGE,
     "ws_ping_interval": PING_INTERVAL_S,
     "ws_ping_timeout": PING_TIMEOUT_S,

@@ -71,10 +71,12 @@ class OpenRequest(Wire, frozen=True, kw_only=True):
 
 
 class OpenResult(Wire, frozen=True, kw_only=True):
-    """`action` is `opened` or `focused`; the agent's `window` is that one."""
+    """`action` is `opened` or `focused`; the agent's `window` is that one. `notice` tells of another that
+    stays open beside it, and does not count any more."""
 
     agent: ManagedAgent
     action: str
+    notice: str = ""
 
 
 class Receipt(enum.StrEnum):

@@ -54,7 +54,8 @@ class Window(Wire, frozen=True, kw_only=True):
 
 
 class TerminalInfo(Wire, frozen=True, kw_only=True):
-    """A terminal that is installed on a host: whether it opens tabs, and can bring a window to the front."""
+    """A terminal that is installed on a host: whether it opens tabs, and can bring a window to the front on
+    the desktop as it is now."""
 
     name: str
     path: str

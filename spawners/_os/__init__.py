@@ -10,7 +10,7 @@
 `session_variables()` · `where_desktop` · `terminals` · `Group(argv, env, cwd)` ·
 `find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `start_again(argv)` ·
 `stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
-`take_console()`
+`take_console()` · `name_window(title)`
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ else:
     )
 
 if sys.platform == "win32":
-    from spawners._os.own_console import OwnTty, take_console
+    from spawners._os.own_console import OwnTty, name_window, take_console
     from spawners._os.programs_windows import (
         Group,
         find_program,
@@ -138,7 +138,7 @@ if sys.platform == "win32":
         stored_environment,
     )
 else:
-    from spawners._os.own_tty import OwnTty, take_console
+    from spawners._os.own_tty import OwnTty, name_window, take_console
     from spawners._os.programs_posix import (
         Group,
         find_program,
@@ -151,7 +151,7 @@ else:
         stored_environment,
     )
 
-where_desktop, terminals = "spawners._os.no_desktop", ""
+where_desktop, terminals = "spawners._os.logon", "spawners.terminals.windows"
 """The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
 if sys.platform == "linux":
     where_desktop, terminals = "spawners._os.desktop", "spawners.terminals.linux"
@@ -179,6 +179,7 @@ __all__ = [
     "listen",
     "lock_new",
     "manager_socket",
+    "name_window",
     "number_of",
     "on_exit",
     "on_told_to_end",

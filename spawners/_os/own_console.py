@@ -22,7 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from ctypes import wintypes
 
-__all__ = ["OwnTty", "take_console"]
+__all__ = ["OwnTty", "name_window", "take_console"]
 
 READ_WRITE, SHARE_ALL, EXISTING = 0xC0000000, 3, 3
 INVALID = ctypes.c_void_p(-1).value
@@ -84,6 +84,7 @@ for _name in ("ReadConsoleInputW", "WriteConsoleW"):
         *([ctypes.c_void_p] if _name == "WriteConsoleW" else []),
     ]
 _kernel.SetConsoleMode.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+_kernel.SetConsoleTitleW.argtypes = [ctypes.c_wchar_p]
 for _name in ("FlushConsoleInputBuffer", "SetEvent", "CloseHandle"):
     getattr(_kernel, _name).argtypes = [ctypes.c_void_p]
 
@@ -111,7 +112,7 @@ def take_console() -> None:
     """Connect stdin, stdout and stderr to the console of this process. Raises `OSError` if it has none.
 
     For a program that was given a console of its own by one whose own streams lead elsewhere: some
-    versions of Windows, and wine, hand these on to it nevertheless.
+    versions of Windows, and wine, hand these on to it nevertheless. What is written may hold sequences.
     """
     for descriptor, name, flags in (
         (0, "CONIN$", os.O_RDONLY),
@@ -124,6 +125,14 @@ def take_console() -> None:
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    with contextlib.suppress(OSError):  # Windows before 10 knows none
+        screen = msvcrt.get_osfhandle(1)
+        _set_mode(screen, _mode(screen) | PROCESSED_OUTPUT | VT_OUTPUT)
+
+
+def name_window(title: str) -> None:
+    """Give our console a title, also where it knows no sequences."""
+    _kernel.SetConsoleTitleW(title)
 
 
 class OwnTty:

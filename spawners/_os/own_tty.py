@@ -17,7 +17,7 @@ import termios
 import time
 from collections.abc import Callable
 
-__all__ = ["OwnTty", "take_console"]
+__all__ = ["OwnTty", "name_window", "take_console"]
 
 READ = 64 * 1024
 _SIZE = struct.Struct("HHHH")
@@ -25,6 +25,12 @@ _SIZE = struct.Struct("HHHH")
 
 def take_console() -> None:
     """Nothing: what a terminal starts has it for its streams."""
+
+
+def name_window(title: str) -> None:
+    """Give the terminal on stdout a title; it must hold no control characters."""
+    sys.stdout.write(f"\x1b]2;{title}\x07")
+    sys.stdout.flush()
 
 
 class OwnTty:

@@ -163,6 +163,10 @@ class Terminal(ABC):
         """What a launcher has complained of, with what to do about it where this terminal knows that."""
         return said
 
+    def focuses(self, desktop: Desktop, path: str) -> bool:
+        """Whether `focus` has what it needs on this desktop, with the programs in the folders of `path`."""
+        return type(self).focus is not Terminal.focus
+
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         """What brings the window with these handles to the front; None: this terminal cannot."""
         return None

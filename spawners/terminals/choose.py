@@ -41,10 +41,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The terminals to try in order; `left_out` are the others, each with why."""
+    """The terminals to try in order; `left_out` are the others, each with why, and `missed` those of them
+    that were asked for or configured: whoever wanted them should hear of it."""
 
     candidates: tuple[Candidate, ...]
     left_out: tuple[tuple[str, str], ...]
+    missed: tuple[tuple[str, str], ...] = ()
 
     @property
     def terminals(self) -> tuple[Terminal, ...]:
@@ -76,6 +78,7 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
     """
     candidates: dict[tuple[str, bool], Candidate] = {}
     left_out: dict[str, str] = {}
+    missed: dict[str, str] = {}
     for terminal, reason in _in_order(wishes, terminals, desktop, path):
         if isinstance(terminal, str):
             left_out.setdefault(terminal, reason)
@@ -84,6 +87,8 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
         why = _why_not(terminal, program, desktop)
         if why:
             left_out.setdefault(terminal.name, f"{why} ({reason})" if reason != _ANY else why)
+            if reason in _WISHED:
+                missed.setdefault(terminal.name, left_out[terminal.name])
         elif program:
             a_running_one = terminal.display is Display.NONE and terminal not in terminals
             candidates.setdefault((terminal.name, a_running_one), Candidate(terminal, program, reason))
@@ -92,23 +97,29 @@ def choose(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path
         tuple(
             (name, why) for name, why in left_out.items() if not {(name, False), (name, True)} & {*candidates}
         ),
+        tuple(missed.items()),
     )
 
 
 _ANY = "installed"
+_WISHED = _ASKED_FOR, _CONFIGURED = "asked for", "config terminal.app"
 Wish = tuple[Terminal | str, str]
 """A terminal, or the name of one that is unknown here, and the reason."""
 
 
 def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, path: str) -> Iterator[Wish]:
     environ = wishes.environ
-    for wish, reason in ((wishes.explicit, "asked for"), (wishes.configured, "config terminal.app")):
+    for wish, reason in ((wishes.explicit, _ASKED_FOR), (wishes.configured, _CONFIGURED)):
         if wish:
-            yield named(wish, terminals, path) if isinstance(wish, str) else wish, reason
+            meant = named(wish, terminals, path) if isinstance(wish, str) else wish
+            yield from ((one, reason) for one in _here_first(meant, environ))
     if words := environ.get("TERMINAL", "").split():
         name = os.path.basename(words[0])
         found = _by_program(name, terminals)
-        yield (found, "$TERMINAL") if found else (name, "$TERMINAL names it, and it is not known here")
+        if found:
+            yield from ((one, "$TERMINAL") for one in _here_first(found, environ))
+        else:
+            yield name, "$TERMINAL names it, and it is not known here"
     yield from _around(environ, terminals)
     for entry, file in preferred_entries({**desktop.env, **environ}):
         if known := next((one for one in terminals if entry in one.entries), None):
@@ -120,6 +131,11 @@ def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, p
     yield from _alternative(terminals, path)
     yield from ((one, _ANY) for one in terminals if one.display is not Display.NONE)
     yield from ((one, "needs no display") for one in terminals if one.display is Display.NONE)
+
+
+def _here_first(terminal: Terminal, environ: Mapping[str, str]) -> tuple[Terminal, ...]:
+    """It, and before it the very one that we run in: who names tmux inside of tmux means that one."""
+    return (terminal.inside(environ), terminal) if terminal.runs_around(environ) else (terminal,)
 
 
 def _around(environ: Mapping[str, str], terminals: Sequence[Terminal]) -> Iterator[Wish]:

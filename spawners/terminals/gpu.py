@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spawners.terminals.base import Display, Opener
+from spawners.terminals.base import Desktop, Display, Opener
 from spawners.terminals.words import WINDOW_ID, XTerminal, beside, hint
 
 __all__ = ["Alacritty", "Foot", "Ghostty", "Kitty", "Wezterm"]
@@ -29,31 +29,37 @@ class Kitty(XTerminal):
         self._listens_on = listens_on
 
     def inside(self, environ: Mapping[str, str]) -> Kitty:
-        """A tab of the window that one runs in needs that kitty's own socket, if it has one."""
+        """A tab of the window that one runs in needs that kitty's own socket, if it has one. It may be gone
+        since, or let nobody in: then it is a window."""
         return Kitty(environ.get("KITTY_LISTEN_ON", ""))
 
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
     ) -> tuple[str, ...]:
         """Without the confirmation that kitty asks for when a window with a program in it is closed."""
-        own = beside(command, "{}.kitty")
-        shared = self._listens_on or _unix(beside(command, "w-kitty"))
+        where = (*hint(cwd, "-d", "{}"), *command)
+        window = (*_kitty(program, _unix(beside(command, "{}.kitty"))), *where)
+        if tab and self._listens_on:
+            return _either(_tab(program, command, cwd, self._listens_on), window)
+        shared = beside(command, "w-kitty")
         if tab and shared:
-            return self._tab(program, command, cwd, shared)
-        return (*_kitty(program, _unix(own)), *hint(cwd, "-d", "{}"), *command)
+            start = (*_kitty(program, _unix(shared)), *where)
+            return _either(_tab(program, command, cwd, _unix(shared)), start, remove=shared)
+        return window
 
-    def _tab(self, program: str, command: tuple[str, ...], cwd: str, address: str) -> tuple[str, ...]:
-        launch = (program, "@", "--to", address, "launch", "--type=tab", *hint(cwd, "--cwd={}"), *command)
-        if self._listens_on:
-            return launch
-        start = (*_kitty(program, address), *hint(cwd, "-d", "{}"), *command)
-        return _either(launch, start, remove=address.removeprefix("unix:"))
+    def focuses(self, desktop: Desktop, path: str) -> bool:
+        """By its own remote control."""
+        return True
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         address, window = handles.get("KITTY_LISTEN_ON", ""), handles.get("KITTY_WINDOW_ID", "")
         if address and window.isdecimal():
             return Opener((program, "@", "--to", address, "focus-window", "--match", f"id:{window}"))
         return super().focus(program, handles)
+
+
+def _tab(program: str, command: tuple[str, ...], cwd: str, address: str) -> tuple[str, ...]:
+    return (program, "@", "--to", address, "launch", "--type=tab", *hint(cwd, "--cwd={}"), *command)
 
 
 def _unix(path: str) -> str:
@@ -108,6 +114,10 @@ class Wezterm(XTerminal):
         if tab:
             return _either((program, "cli", "--no-auto-start", "spawn", *where, "--", *command), window)
         return window
+
+    def focuses(self, desktop: Desktop, path: str) -> bool:
+        """By its own remote control."""
+        return True
 
     def focus(self, program: str, handles: Mapping[str, str]) -> Opener | None:
         pane, socket = handles.get("WEZTERM_PANE", ""), handles.get("WEZTERM_UNIX_SOCKET", "")

@@ -26,6 +26,8 @@ LOOK_S = 60.0
 _GATE = ("/bin/sh", "-c", 'read -r _ || exit 1; exec "$@"', "sh")
 """Waits for a line, so that nothing is executed, or forked, before the process is where it belongs."""
 _NEW_CONSOLE = getattr(subprocess, "CREATE_NEW_CONSOLE", 0)
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Of Windows. A launcher without a console would flash up one, and it is not to have the daemon's."""
 
 
 class LauncherFailed(Exception):
@@ -71,7 +73,7 @@ class Launcher:
                 stdout=own,
                 stderr=None if opener.new_console else errors,
                 start_new_session=True,
-                creationflags=_NEW_CONSOLE if opener.new_console else 0,
+                creationflags=_NEW_CONSOLE if opener.new_console else _NO_WINDOW,
                 bufsize=0,
             )
         except OSError as error:

@@ -27,6 +27,7 @@ class XdgTerminalExec(XTerminal):
 
     name = "xdg-terminal-exec"
     programs = ("xdg-terminal-exec",)
+    numbered = False
 
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
@@ -39,6 +40,7 @@ class XTerminalEmulator(XTerminal):
 
     name = "x-terminal-emulator"
     programs = ("x-terminal-emulator",)
+    numbered = False
 
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False

@@ -18,11 +18,12 @@ def command_of(kind: str, path: str) -> tuple[str, ...]:
 
 
 def source(kind: str, path: str, variables: Mapping[str, str | None], argv: Sequence[str]) -> str:
-    """The text of a script that removes itself, sets `variables` (None: takes it away), and executes `argv`.
+    """The text of a script that removes itself, sets `variables` (None: takes it away), and executes `argv`:
+    a Python, `-I`, `-m`, the name of a module and its arguments.
 
     Whatever the values hold, they arrive as they are.
     """
-    return _python(path, variables, argv) if kind == "py" else _shell(path, variables, argv)
+    return _python(path, variables, argv[3:]) if kind == "py" else _shell(path, variables, argv)
 
 
 def _shell(path: str, variables: Mapping[str, str | None], argv: Sequence[str]) -> str:
@@ -33,15 +34,17 @@ def _shell(path: str, variables: Mapping[str, str | None], argv: Sequence[str]) 
     return "\n".join(lines) + "\n"
 
 
-def _python(path: str, variables: Mapping[str, str | None], argv: Sequence[str]) -> str:
-    """Windows has no exec: this process stays and hands on the exit code."""
+def _python(path: str, variables: Mapping[str, str | None], module: Sequence[str]) -> str:
+    """Windows has no exec, and another process would be one that closing the console ends first: the
+    interpreter that reads this, the same and isolated already, runs the module itself."""
     return "\n".join(
         [
-            "import os, subprocess, sys",
+            "import os, runpy, sys",
             f"os.unlink({path!r})",
             f"for name, value in {dict(variables)!r}.items():",
             "    os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)",
-            f"sys.exit(subprocess.call({list(argv)!r}))",
+            f"sys.argv = {list(module)!r}",
+            "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)",
             "",
         ]
     )

@@ -30,6 +30,7 @@ class GnomeTerminal(XTerminal):
 
     name = "gnome-terminal"
     programs = ("gnome-terminal",)
+    numbered = False
     tabs = True
     marks = ("GNOME_TERMINAL_SCREEN",)
     handles = ("GNOME_TERMINAL_SCREEN", "GNOME_TERMINAL_SERVICE")
@@ -82,6 +83,7 @@ class GnomeConsole(XTerminal):
 
     name = "kgx"
     programs = ("kgx", "gnome-console")
+    numbered = False
     tabs = True
     stays = True
     classes = ("org.gnome.console", "kgx")

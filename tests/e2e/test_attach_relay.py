@@ -286,6 +286,7 @@ async def test_what_cannot_be_attached_to_is_an_error(relay: RelayServer, server
     with pytest.raises(ApiError) as refusal:
         await attach(server, piped, rows=0)
     assert refusal.value.code is Code.INVALID
+    assert "handshake" not in server.log.read_text(), "a refusal is no error of the server"
 
 
 async def test_a_daemon_killed_during_an_attach_lets_its_viewer_back_in(

@@ -122,8 +122,8 @@ def lives_in_its_window(host: Host, desktop: Desktop, name: str, tmp_path: Path,
     assert listed(host, agent.id)["status"] == "running"
 
     with host.client() as client:
-        client.call(endpoints.OPEN_AGENT, OpenRequest(terminal=name), path={"id": agent.id})
-    window_of(host, agent.id, WindowState.OPEN)
+        client.call(endpoints.OPEN_AGENT, OpenRequest(), path={"id": agent.id})
+    assert window_of(host, agent.id, WindowState.OPEN).terminal == name
     desktop.window(agent.id)
     assert host.stop(agent.id).status is Status.CANCELLED
     closes(host, desktop, name, agent)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from muster_processes import agent_argv, is_running, until
-from running import Host, environment, sweep
+from service import Service
 from systemd_user import UserManager
 
 from relay.wire import endpoints
@@ -19,49 +17,6 @@ from relay.wire.agents import CauseKind, Mode, Status
 
 pytestmark = pytest.mark.needs("systemd")
 MIB = 1024 * 1024
-
-
-class Service(Host):
-    """A host whose daemon is started, and started again, by systemd."""
-
-    def __init__(self, folder: Path, manager: UserManager, **variables: str) -> None:
-        super().__init__(folder)
-        self.manager = manager
-        told = environment(folder, **{**manager.environment, **variables})
-        kept = ("PATH", "PYTHONPATH", "SHELL", "HOME", "XDG_RUNTIME_DIR", "MUSTER_")
-        lines = [f'Environment="{name}={value}"' for name, value in told.items() if name.startswith(kept)]
-        units = manager.home / ".config/systemd/user"
-        units.mkdir(parents=True, exist_ok=True)
-        (units / "muster.service").write_text(
-            "\n".join(
-                [
-                    "[Service]",
-                    f"ExecStart={sys.executable} -m orchestrator",
-                    *lines,
-                    f"StandardOutput=append:{self.log}",
-                    f"StandardError=append:{self.log}",
-                ]
-            )
-        )
-        manager.ctl("daemon-reload")
-
-    @property
-    def pid(self) -> int:
-        return int(self.manager.property("muster.service", "MainPID"))
-
-    def begin(self, verb: str = "start") -> None:
-        self.manager.ctl(verb, "muster.service")
-        until(self.answers, "the daemon to answer")
-
-
-@pytest.fixture
-def service(user_manager: UserManager) -> Iterator[Service]:
-    with tempfile.TemporaryDirectory(prefix="mu-svc-", dir="/tmp") as folder:
-        made = Service(Path(folder, "host"), user_manager)
-        made.begin()
-        yield made
-        user_manager.ctl("stop", "muster.service", check=False)
-        sweep(made.directory)
 
 
 def keepers_check(service: Service) -> tuple[str, str]:
@@ -84,15 +39,8 @@ def test_a_restart_of_the_service_ends_no_agent_and_loses_no_exit(
     embedded = service.spawn(*agent_argv("winsize", f"await:{gates[1]}", "exit:0"), mode=Mode.EMBEDDED)
     limited = service.spawn(*agent_argv("print:up", "sleep"), memory_bytes=64 * MIB)
     assert f"muster-{limited.id}.scope" in user_manager.scopes()
-    first = service.pid
-    if verb == "kill":
-        user_manager.ctl("kill", "-s", "KILL", "muster.service")
-        until(lambda: service.pid != first, "the service to be down")
-        service.begin()
-    else:
-        service.begin("restart")
+    service.begin_anew(verb)
 
-    assert service.pid != first
     for agent in (headless, embedded, limited):
         now = service.get(agent.id)
         assert (now.status, now.pid, now.started_at) == (Status.RUNNING, agent.pid, agent.started_at)

@@ -89,12 +89,19 @@ def test_what_happens_to_a_window_while_there_is_no_daemon_is_known_to_the_next(
     windowed.kill()
     pane.type(keys) if keys else pane.close()
     pane.gone()
+    assert agent.window is not None
+    word = Path(windowed.home.sockets, f"{agent.window.id}.gone")
+    others = Path(windowed.home.sockets, "w-0123456789ab.gone")
+    others.write_text("closed")
+    os.utime(word, (0, 0))  # it is long until somebody starts the next one
     windowed.start()
+    assert not others.exists()
     until(lambda: state_of(windowed, agent.id) is WindowState.CLOSED, "the window to be seen closed")
     now = windowed.get(agent.id)
     assert now.status is Status.RUNNING
     assert now.window is not None
     assert now.window.reason == reason
+    assert not word.exists()
 
 
 def test_a_window_killed_while_there_is_no_daemon_stops_its_agent_where_that_was_asked(

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from orchestrator.config import Policy
 from orchestrator.policy import (
     check_keys,
     check_request,
+    check_terminal,
     confine,
     cost_usd,
     limits,
@@ -18,7 +20,7 @@ from orchestrator.policy import (
     turns,
     uncounted,
 )
-from relay.wire.agents import SpawnRequest
+from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
 from spawners.limits import Limits
 
@@ -46,6 +48,19 @@ def test_each_rule_is_named() -> None:
     assert refused(Policy(max_agents=2), REQUEST, running=2) == "policy.max_agents"
     assert refused(Policy(remote_spawns="deny"), REQUEST, remote=True) == "policy.remote_spawns"
     assert refused(Policy(), REQUEST, draining=True) == "drain"
+
+
+def test_a_terminal_that_is_an_argv_is_a_command_like_any_other() -> None:
+    argv = "sh -c 'anything at all' {command}"
+    shown = SpawnRequest(provider="claude", prompt="x", mode=Mode.TERMINAL, terminal=argv)
+    check_request(Policy(), shown, running=0, remote=True, draining=False)
+    only_claude = Policy(providers=["claude"])
+    assert refused(only_claude, shown) == "policy.providers"
+    named = structs.replace(shown, terminal="kitty")
+    check_request(only_claude, named, running=0, remote=True, draining=False)
+    with pytest.raises(ApiError, match=r"policy\.remote_spawns"):
+        check_terminal(Policy(remote_spawns="deny"), argv, remote=True)
+    check_terminal(Policy(remote_spawns="deny"), "kitty", remote=True)
 
 
 def test_no_spawn_can_pose_as_another_agent() -> None:

@@ -14,10 +14,12 @@ from scripted_host import ScriptedHost, agent
 from relay.wire import endpoints
 from relay.wire.agents import Mode, Status
 from relay.wire.base import now_ms
-from relay.wire.commands import CommandEnvelope, ResizeCommand, ScreenCommand, SendCommand
+from relay.wire.commands import CommandEnvelope, OpenCommand, ResizeCommand, ScreenCommand, SendCommand
 from relay.wire.errors import ApiError, Code, ErrorDetail
 from relay.wire.health import Scope
 from relay.wire.terminal import (
+    OpenRequest,
+    OpenResult,
     Receipt,
     ResizeRequest,
     ScreenFormat,
@@ -26,6 +28,7 @@ from relay.wire.terminal import (
     SendRequest,
     SendResult,
 )
+from relay.wire.windows import DesktopInfo
 
 PATH = {"id": "ag-1"}
 SCREEN = ScreenResult(
@@ -59,6 +62,24 @@ async def test_a_message_is_answered_with_the_hosts_receipt(
     receipt = SendResult(receipt=Receipt.SUBMITTED, evidence="the title says busy", waited_ms=7, bytes=8)
     await host.ack(envelope, result=msgspec.to_builtins(receipt))
     assert await sending == receipt
+
+
+async def test_a_window_is_opened_by_a_host_that_knows_of_windows(
+    relay: RelayInProcess, host: ScriptedHost, commands: AsyncIterator[CommandEnvelope]
+) -> None:
+    """One of an earlier version could not read its commands any more, a stop among them."""
+    request = OpenRequest(terminal="kitty")
+    with pytest.raises(ApiError, match="upgrade it") as refusal:
+        await relay.client().call(endpoints.OPEN_AGENT, request, path=PATH)
+    assert refusal.value.code is Code.CONFLICT
+    await host.register(desktop=DesktopInfo(problem="nobody is logged in"))
+    async with host.commands() as stream:
+        opening = asyncio.create_task(relay.client().call(endpoints.OPEN_AGENT, request, path=PATH))
+        envelope = await anext(stream)
+        assert envelope.body == OpenCommand(agent_id="ag-1", request=request)
+        result = OpenResult(agent=embedded(), action="opened")
+        await host.ack(envelope, result=msgspec.to_builtins(result))
+        assert (await opening).action == "opened"
 
 
 async def test_a_resize_is_answered_with_the_agent(

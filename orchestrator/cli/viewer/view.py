@@ -47,7 +47,8 @@ class _Keys:
 async def view(terminal: Terminal, source: Source, *, keys: bytes, read_only: bool, hint: str) -> bool:
     """Show `source` until the agent has ended (True) or the person has detached or hung up (False).
 
-    Whatever happens, the terminal is afterwards as it was. Raises `Signalled`, and what `source` raises.
+    A `hint` is shown for a moment first. Whatever happens, the terminal is afterwards as it was. Raises
+    `Signalled`, and what `source` raises.
     """
     looking = _View(terminal, source, _Keys(DetachKeys(keys), read_only))
     try:
@@ -110,10 +111,8 @@ class _View:
     # -- the agent's side
 
     async def _show(self, hint: str) -> bool:
-        await self._terminal.write(hint.encode("utf-8", "replace"))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HINT_S):  # `wait_for` may miss that a first key detaches (Python 3.11)
-                await self._first_key.wait()
+        if hint:
+            await self._hint(hint)
         async for item in self._source:
             if isinstance(item, bytes):
                 await self._terminal.show(item)
@@ -122,6 +121,12 @@ class _View:
             elif isinstance(item, Outage) and item.reason:
                 await self._terminal.note(item.reason)
         return True
+
+    async def _hint(self, words: str) -> None:
+        await self._terminal.write(words.encode("utf-8", "replace"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HINT_S):  # `wait_for` may miss that a first key detaches (Python 3.11)
+                await self._first_key.wait()
 
     async def _follow_size(self) -> bool:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from windows import Desk
 
 from relay.wire.agents import Status
 from relay.wire.windows import WindowState
+from spawners.terminals.catalog import terminals
 
 
 @pytest.fixture
@@ -74,9 +76,27 @@ def test_open_shows_any_agent_with_a_terminal(muster: Muster, windowed: Host, de
     assert again["action"] == "opened"
     assert again["agent"]["window"]["state"] == "open"
     desk.pane(1).shows("hello")
+    beside = muster("open", "e")
+    assert "opened in custom-" in beside.text
+    assert "stays open as well (custom-" in beside.err, "this terminal can bring no window to the front"
+    desk.pane(2).shows("hello")
     unknown = muster("open", "e", "--terminal", "no-such-terminal")
     assert unknown.code == 2
     assert "no terminal is called 'no-such-terminal'" in unknown.err
+
+
+def test_who_gets_another_terminal_than_they_named_is_told(muster: Muster, desk: Desk) -> None:
+    absent = next(one.name for one in terminals() if one.installed(os.environ["PATH"]) is None)
+    said = muster("spawn", "--mode", "terminal", "--terminal", absent, "--", *agent_argv("sleep"))
+    assert said.code == 0
+    reason = f"opened after others failed: {absent}: not installed (asked for)"
+    assert reason in said.err
+    (agent,) = muster("ps", "--json").json
+    assert agent["window"]["reason"] == reason
+    assert len(desk.panes()) == 1
+
+    opened = muster("open", agent["id"], "--terminal", absent)
+    assert reason in opened.err
 
 
 @pytest.mark.parametrize(

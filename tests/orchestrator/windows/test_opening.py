@@ -7,6 +7,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,4 +207,84 @@ def test_through_the_relay_an_agent_is_spawned_in_a_window_and_opened_again(
         path = {"id": window.id}
         client.call(endpoints.REPORT_WINDOW, WindowReport(token="x", pid=1, started=1), path=path)
     assert refused.value.code is Code.MISDIRECTED
+    host.end()
+
+
+def test_of_two_who_open_a_window_at_once_one_is_asked_to_wait(
+    windowed: Host, desk: Desk, tmp_path: Path
+) -> None:
+    windowed.start()
+    agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.EMBEDDED)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    request = OpenRequest(terminal=terminal("--gate", str(gate)))
+    path = {"id": agent.id}
+
+    def ask() -> str:
+        with windowed.client() as client:
+            return client.call(endpoints.OPEN_AGENT, request, path=path).action
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(ask)
+        until(lambda: len(desk.panes()) == 1, "the terminal")
+        with pytest.raises(ApiError) as refused:
+            ask()
+        with gate.open("wb"):
+            pass
+        assert first.result() == "opened"
+    assert refused.value.code is Code.BUSY
+    assert window_of(windowed.get(agent.id)).pid == desk.pane().child
+
+
+@pytest.mark.slow
+def test_a_window_is_watched_also_after_another_could_not_be_opened(blind: Host, desk: Desk) -> None:
+    agent = blind.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, terminal=terminal())
+    pane = desk.pane()
+    pane.shows("hello")
+    before = window_of(blind.get(agent.id))
+    late = "/bin/sh -c 'sleep 2; exit 1' {command}"  # longer than between two looks at windows
+    with pytest.raises(ApiError) as refused, blind.client() as client:
+        request = OpenRequest(terminal=late, new=True)
+        client.call(endpoints.OPEN_AGENT, request, path={"id": agent.id})
+    assert refused.value.code is Code.CONFLICT
+    assert window_of(blind.get(agent.id)) == before
+    os.kill(pane.child, 9)
+    until(lambda: window_of(blind.get(agent.id)).state is WindowState.CLOSED, "it to be seen gone", 10)
+
+
+@pytest.mark.slow
+def test_a_successor_that_waits_for_its_window_keeps_no_other_waiting(
+    make_host: Callable[..., Host], desk: Desk, tmp_path: Path
+) -> None:
+    host = make_host("host", PTY_TERMINAL=str(desk.folder), MUSTER_TERMINAL_WINDOW_TIMEOUT="60")
+    host.start()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    again = {"restart": "on-failure", "restart_limit": 1}
+    gated = {"mode": Mode.TERMINAL, "agent_id": AGENT, "terminal": terminal("--gate", str(gate)), **again}
+    with Calling(host, *agent_argv("exit:1"), **gated), gate.open("wb"):
+        pass
+    until(lambda: len(desk.panes()) == 2, "the successor's terminal")
+    other = host.spawn(*agent_argv("exit:1"), **again)
+    until(lambda: host.get(other.id).restarted_as is not None, "the other's successor", 20)
+    follower = host.get(AGENT).restarted_as
+    assert follower is not None
+    assert host.get(follower).status is Status.STARTING
+
+
+def test_no_program_is_run_as_a_terminal_for_whoever_may_spawn_none(
+    relay: RelayServer, make_member: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = make_member("b", MUSTER_POLICY_REMOTE_SPAWNS="deny")
+    agent = host.spawn(*agent_argv("sleep"), mode=Mode.EMBEDDED)
+    until(
+        lambda: [agent.id] == [entry.id for entry in relay.host("b").managed_agents],
+        "the relay to hear of it",
+    )
+    mark = tmp_path / "ran"
+    request = OpenRequest(terminal=f"touch {mark} {{command}}")
+    with pytest.raises(ApiError) as refused, relay.client() as client:
+        client.call(endpoints.OPEN_AGENT, request, path={"id": agent.id})
+    assert refused.value.code is Code.POLICY_REFUSED
+    assert not mark.exists()
     host.end()

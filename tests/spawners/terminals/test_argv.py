@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from spawners.terminals.base import SAFE, Display, Opener, Terminal
+from spawners.terminals.base import SAFE, Desktop, Display, Opener, Terminal
 from spawners.terminals.linux import TERMINALS
 
 COMMAND = ("/bin/sh", "/run/u/m/w-0123456789ab")
@@ -84,7 +85,9 @@ INSIDE: dict[str, tuple[dict[str, str], bool, str]] = {
     "zellij": ({"ZELLIJ_SESSION_NAME": "main"}, False,
                f"zellij --session main run --close-on-exit --name ag-1 --cwd /work -- {RUN}"),
     "kitty": ({"KITTY_LISTEN_ON": "unix:/tmp/k"}, True,
-              f"kitty @ --to unix:/tmp/k launch --type=tab --cwd=/work {RUN}"),
+              f"""/bin/sh -c '{EITHER} >/dev/null 2>&1 && exit; shift 9; exec "$@"' """
+              f"sh kitty @ --to unix:/tmp/k launch --type=tab --cwd=/work {RUN} "
+              f"{KITTY}/w-0123456789ab.kitty -d /work {RUN}"),
     "gnome-terminal": ({"GNOME_TERMINAL_SCREEN": "/s/1", "GNOME_TERMINAL_SERVICE": ":1.2"}, True,
                        "/usr/bin/env GNOME_TERMINAL_SERVICE=:1.2 GNOME_TERMINAL_SCREEN=/s/1 "
                        f"gnome-terminal --tab --title=ag-1 --working-directory=/work -- {RUN}"),
@@ -164,6 +167,25 @@ def test_a_window_without_handles_cannot_be_focused(one: Terminal) -> None:
     assert one.focus(one.name, {}) is None
     assert one.focus(one.name, {"WINDOWID": "0"}) is None
     assert one.focus(one.name, {"WINDOWID": "93852685321296"}) is None
+
+
+FOCUSES = {"kitty", "wezterm", "tmux", "screen"}
+"""By a way of their own, on any desktop."""
+NEVER = {"gnome-terminal", "kgx", "xdg-terminal-exec", "x-terminal-emulator", "zellij", "foot"}
+
+
+@pytest.mark.parametrize("one", TERMINALS, ids=lambda one: one.name)
+def test_whether_a_terminal_can_bring_a_window_to_the_front_depends_on_the_desktop(
+    one: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "wmctrl").touch(mode=0o755)
+    path = str(tmp_path)
+    own, by_number = one.name in FOCUSES, one.name not in NEVER
+    assert one.focuses(Desktop({}, Display.X11), path) is by_number
+    assert one.focuses(Desktop({}, Display.X11), "/nowhere") is own
+    assert one.focuses(Desktop({}, Display.WAYLAND), path) is own
+    assert one.focuses(Desktop({}, Display.EITHER), path) is (own or one.display is Display.X11)
+    assert one.focuses(Desktop({}, None), path) is own
 
 
 def test_a_socket_for_remote_control_lies_nowhere_but_beside_what_is_executed() -> None:

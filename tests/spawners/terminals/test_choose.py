@@ -87,6 +87,25 @@ def test_inside_tmux_a_window_of_that_one_is_opened(path: str) -> None:
     assert "tmux" not in dict(choice.left_out)
 
 
+@pytest.mark.parametrize("wish", ["explicit", "configured", "TERMINAL"])
+def test_who_names_the_multiplexer_that_they_are_in_means_that_one(path: str, wish: str) -> None:
+    inside = {"TMUX": "/tmp/x,1,0"}
+    if wish == "TERMINAL":
+        choice = chosen(path, environ={**inside, wish: "tmux"})
+    else:
+        choice = chosen(path, environ=inside, **{wish: "tmux"})
+    assert [one.name for one in choice.terminals[:2]] == ["tmux", "tmux"]
+    assert "new-window" in choice.terminals[0].argv("tmux", ("/bin/sh", "/x"), "", "")
+    assert "new-session" in choice.terminals[1].argv("tmux", ("/bin/sh", "/x"), "", "")
+
+
+def test_a_tab_of_the_kitty_that_one_is_in_is_asked_of_its_own_socket(path: str) -> None:
+    environ = {"KITTY_PID": "1", "KITTY_LISTEN_ON": "unix:/tmp/k"}
+    choice = chosen(path, environ=environ, explicit="kitty")
+    assert [one.name for one in choice.terminals].count("kitty") == 1
+    assert "unix:/tmp/k" in choice.terminals[0].argv("kitty", ("/bin/sh", "/x"), "", "", tab=True)
+
+
 @pytest.mark.parametrize(
     ("name", "terminal"),
     [("KDE", "konsole"), ("X-Cinnamon", "gnome-terminal"), ("sway", "foot"), ("unknown", "gnome-terminal")],
@@ -114,6 +133,10 @@ def test_without_a_desktop_only_multiplexers_are_left_and_the_reason_is_told(pat
     choice = chosen(path, kind=None, explicit="kitty")
     assert [one.name for one in choice.terminals] == ["tmux"]
     assert dict(choice.left_out)["kitty"] == "no desktop here (asked for)"
+    assert choice.missed == (("kitty", "no desktop here (asked for)"),)
+    assert chosen(path, explicit="kitty", configured="ghostty").missed == (
+        ("ghostty", "not installed (config terminal.app)"),
+    )
 
 
 @pytest.mark.parametrize("wish", ["explicit", "configured"])

@@ -28,8 +28,6 @@ X11 = (
 )
 WAYLAND = ("foot", "kitty", "alacritty", "gnome-terminal")
 TABS = ("xfce4-terminal", "mate-terminal", "kitty", "kgx", "tilix")
-UNNAMED = ("gnome-terminal", "kgx", "x-terminal-emulator")
-"""All their windows are (or may be) of one process that names none to what runs in it: nothing raises one."""
 
 
 def each(names: tuple[str, ...], session: str) -> pytest.MarkDecorator:
@@ -76,7 +74,7 @@ async def two_windows(one: Terminal, desktop: Desktop, folder: Path, shot: Path)
         check(closes, first, "first é")
         check(ends, second, "second $x")
         window, _ = desktop.window(closes.name), desktop.window(ends.name)
-        if isinstance(desktop, XDesktop) and one.name not in UNNAMED:
+        if isinstance(desktop, XDesktop) and one.focuses(found, os.environ["PATH"]):
             await focus_window(one, second.report.handles, found.env)
             await focus_window(one, first.report.handles, found.env)
             until(lambda: desktop.active() == int(window.handle, 16), "the window to be in front", 10)
@@ -145,6 +143,19 @@ async def test_a_tab_of_gnome_terminal_goes_beside_the_one_that_asks(
             attempt.exit(0)
             await gone(attempt)
     until(lambda: not x_desktop.windows(), "all windows to be gone", 10)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("xvfb", "kitty")
+async def test_a_tab_of_a_kitty_that_is_gone_is_a_window(x_desktop: XDesktop, folder: Path) -> None:
+    one, found = terminal("kitty"), await find_desktop(x_desktop.env)
+    async with Reporting(folder) as attempt:
+        stale = one.inside({"KITTY_LISTEN_ON": f"unix:{folder}/nobody"})
+        await opened(stale, attempt, found, tab=True)
+        x_desktop.window(attempt.name)
+        attempt.exit(0)
+        await gone(attempt)
+        vanishes(x_desktop, attempt)
 
 
 class Broken(Alacritty):

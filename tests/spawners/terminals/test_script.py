@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,13 +21,18 @@ VALUES = {
     "GONE": None,
 }
 TELL = "import json, os, sys; print(json.dumps([dict(os.environ), sys.argv[1:]]))"
+RUNS_A_FILE = ("cProfile", "-o", os.devnull)
+"""A module that an isolated Python has, and that executes a program with words of its own."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_variables_and_words_arrive_as_they_are(kind: str, tmp_path: Path) -> None:
     path = tmp_path / ("it's a script" + KINDS[kind])
     words = ["a b", "$HOME", "'", '"', "", "é"]
-    path.write_text(source(kind, str(path), VALUES, [sys.executable, "-c", TELL, *words]), encoding="utf-8")
+    tell = tmp_path / "tell.py"
+    tell.write_text(TELL)
+    argv = [sys.executable, "-I", "-m", *RUNS_A_FILE, str(tell), *words]
+    path.write_text(source(kind, str(path), VALUES, argv), encoding="utf-8")
     told = subprocess.run(
         command_of(kind, str(path)),
         env={"GONE": "not yet", "LC_ALL": "C.UTF-8"},
