@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from relay.wire import lean  # noqa: F401
+
+# isort: split
 import argparse
 import asyncio
 import gc

@@ -6,6 +6,7 @@ import pytest
 from local_api import FakeServer
 from muster_command import Muster
 
+from orchestrator.cli.failures import explain
 from orchestrator.config import Config, Relay
 from orchestrator.relay_address import relay_token
 from relay.wire.endpoints import GET_AGENT, LIST_AGENTS
@@ -30,15 +31,23 @@ def expected(code: Code) -> int:
     return next((number for number, codes in EXPECTED.items() if code in codes), 1)
 
 
-def test_every_error_code_of_the_wire_has_its_exit_code(muster: Muster, daemon: FakeServer) -> None:
+def test_every_error_code_of_the_wire_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     found = {}
     for code in Code:
-        daemon.on(GET_AGENT, ApiError(code, f"about {code}: do this"))
-        said = muster("show", "ag-1")
-        assert said.err == f"muster: about {code}: do this\n"
-        assert said.out == b""
-        found[code] = said.code
+        found[code] = explain(ApiError(code, f"about {code}: do this"))
+        assert capsys.readouterr() == ("", f"muster: about {code}: do this\n")
     assert found == {code: expected(code) for code in Code}
+
+
+@pytest.mark.parametrize(
+    "code", [Code.INVALID, Code.NOT_FOUND, Code.TIMEOUT, Code.POLICY_REFUSED, Code.CONFLICT]
+)
+def test_the_command_exits_with_that(code: Code, muster: Muster, daemon: FakeServer) -> None:
+    daemon.on(GET_AGENT, ApiError(code, "do this"))
+
+    said = muster("show", "ag-1")
+
+    assert (said.code, said.out, said.err) == (expected(code), b"", "muster: do this\n")
 
 
 def test_nothing_running_is_unreachable_and_says_what_to_start(muster: Muster) -> None:
