@@ -59,7 +59,8 @@ class Finder:
                 configured=_meant(self._settings.app),
                 environ=_around(caller),
             )
-            choice = choose(wishes, terminals(), desktop, path)
+            # A folder of PATH may be slow, and macOS' index of programs takes up to a second.
+            choice = await asyncio.to_thread(choose, wishes, terminals(), desktop, path)
         except ValueError as error:
             raise ApiError(Code.INVALID, str(error)) from None
         left_out = "; ".join(f"{name}: {why}" for name, why in choice.left_out)
@@ -77,20 +78,22 @@ class Finder:
                 desktop, path = await self._look({})
         except TimeoutError:
             return [], DesktopInfo(problem=f"looking for it has taken more than {LOOK_S:g} s")
-        found = []
-        for terminal in self._all():
-            program = terminal.installed(path)
-            if program is not None:
-                found.append(
-                    TerminalInfo(
-                        name=terminal.name,
-                        path=program,
-                        tabs=terminal.tabs,
-                        focuses=terminal.focuses(desktop, path),
-                    )
-                )
         kind = desktop.kind.value if desktop.kind else ""
-        return found, DesktopInfo(kind=kind, source=desktop.source, problem=desktop.problem)
+        known = DesktopInfo(kind=kind, source=desktop.source, problem=desktop.problem)
+        return await asyncio.to_thread(self._infos, desktop, path), known
+
+    def _infos(self, desktop: Desktop, path: str) -> list[TerminalInfo]:
+        found = ((terminal, terminal.installed(path)) for terminal in self._all())
+        return [
+            TerminalInfo(
+                name=terminal.name,
+                path=program,
+                tabs=terminal.tabs,
+                focuses=terminal.focuses(desktop, path),
+            )
+            for terminal, program in found
+            if program is not None
+        ]
 
     async def of_name(
         self, name: str, caller: Mapping[str, str]
