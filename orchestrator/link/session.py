@@ -10,11 +10,11 @@ from httpx_sse import EventSource, SSEError
 
 from orchestrator.link.errors import Retry, classify
 from relay.wire import endpoints
-from relay.wire.base import decode
+from relay.wire.base import Wire, decode
 from relay.wire.client import AsyncClient, Unreachable
-from relay.wire.commands import CommandAck, CommandEnvelope
+from relay.wire.commands import CommandAck, CommandEnvelope, Outcome
 from relay.wire.endpoints import Endpoint
-from relay.wire.errors import ApiError
+from relay.wire.errors import ApiError, Code
 from relay.wire.orchestrators import (
     Fence,
     Heartbeat,
@@ -38,6 +38,12 @@ SILENCE_S = 45.0
 
 LAST_WORDS_S = 30.0
 """For a slow viewer to be shown the last screen; a dead one is noticed by then (`duplex.DEAD_PEER_S`)."""
+
+
+class _Numbered(Wire, frozen=True, kw_only=True):
+    """All that is read of a command that is not known here."""
+
+    id: int
 
 
 class Link:
@@ -90,11 +96,31 @@ class Link:
             ) as response:
                 async for event in EventSource(response).aiter_sse():
                     if event.data:  # httpx-sse makes an event of a comment that comes after one with an id
-                        yield decode(event.data.encode(), CommandEnvelope)
+                        envelope = await self._understood(event.data.encode())
+                        if envelope is not None:
+                            yield envelope
         except (ApiError, Unreachable) as error:
             raise classify(error) from error
         except (SSEError, msgspec.DecodeError) as error:
             raise Retry(f"the relay's command stream cannot be read: {error}") from error
+
+    async def _understood(self, data: bytes) -> CommandEnvelope | None:
+        """Return the command. One that only later versions know is refused, so that it holds up no other."""
+        try:
+            return decode(data, CommandEnvelope)
+        except msgspec.DecodeError as error:
+            number = decode(data, _Numbered).id
+            message = f"this host's version of Muster does not know that command ({error}); upgrade it"
+            detail = ApiError(Code.PROTOCOL_UNSUPPORTED, message).body.error
+        if number:
+            refused = CommandAck(
+                instance_id=self.fence.instance_id,
+                epoch=self.fence.epoch,
+                outcome=Outcome.REFUSED,
+                error=detail,
+            )
+            await self.acknowledge(number, refused)
+        return None
 
     async def upload(
         self, stream_id: str, content: AsyncIterator[bytes], media_type: str = MEDIA_TYPE

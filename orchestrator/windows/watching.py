@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ __all__ = ["Watching"]
 log = structlog.get_logger()
 
 LOOK_S = 1.0
+"""The end of a process is told at once; this finds what was missed, as one whose number another has taken."""
 GRACE_S = 5.0
 WORDS = {
     CLOSED: "it was closed",
@@ -42,11 +44,14 @@ class Watching:
         farewells: Farewells,
         stop: Callable[[str, StopIntent], object],
         boot_id: str,
+        look_s: float = LOOK_S,
     ) -> None:
         self._registry = registry
         self._boot_id = boot_id
         self._farewells = farewells
         self._stop = stop
+        self._look_s = look_s
+        self._runs = False
         self._open: dict[str, str] = {}
         """By agent, with the last word of a window whose end could not be written down yet."""
 
@@ -67,13 +72,26 @@ class Watching:
 
     def watch(self, agent_id: str) -> None:
         self._open.setdefault(agent_id, "")
+        if self._runs:
+            self._await_exit(agent_id)
 
     async def run(self) -> None:
-        """Look, without end."""
+        """Look, without end, once the agents are known whose windows may be gone."""
+        self._runs = True
+        for agent_id in self._open:
+            self._await_exit(agent_id)
         while True:
             for agent_id in list(self._open):
                 self._look(agent_id)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._look_s)
+
+    def _await_exit(self, agent_id: str) -> None:
+        """Look as soon as its process has ended. If the number is another's by now, the next look tells."""
+        record = self._registry.get(agent_id)
+        if record is None or record.agent.window is None or record.agent.window.pid is None:
+            return
+        if record.window is not None and record.window.started is not None:
+            _os.on_exit(record.agent.window.pid, partial(self._look, agent_id))
 
     def _look(self, agent_id: str) -> None:
         record = self._registry.get(agent_id)

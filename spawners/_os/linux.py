@@ -127,7 +127,7 @@ def _send_without_pidfd(target: Process, number: int) -> bool:
 
 
 def on_exit(pid: int, callback: Callable[[], None]) -> None:
-    """Call `callback` once from the running loop when the child `pid` has ended; it must be unreaped."""
+    """Call `callback` once from the running loop when `pid` has ended; a child must be unreaped."""
     loop = asyncio.get_running_loop()
     try:
         pidfd = os.pidfd_open(pid)

@@ -126,8 +126,7 @@ def take_console() -> None:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace")  # noqa: SIM115
     with contextlib.suppress(OSError):  # Windows before 10 knows none
-        screen = msvcrt.get_osfhandle(1)
-        _set_mode(screen, _mode(screen) | PROCESSED_OUTPUT | VT_OUTPUT)
+        _set_mode(msvcrt.get_osfhandle(1), _mode(msvcrt.get_osfhandle(1)) | PROCESSED_OUTPUT | VT_OUTPUT)
 
 
 def name_window(title: str) -> None:

@@ -1,6 +1,7 @@
 """Programs of Windows, run under wine: the official CPython that `.ci/wine.sh` has put into a folder.
 
-A run has a copy of wine's prefix for itself, so that its end takes along whatever it has left behind.
+A run has a copy of wine's prefix and of Python for itself, so that its end takes along whatever it has left
+behind; there this tree is installed, so that programs which hear nothing of variables find it too.
 """
 
 from __future__ import annotations
@@ -38,10 +39,9 @@ class Wine:
     prefix: str
 
     def environ(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
-        """Quiet, without what this Linux would tell a program of itself; the tree can be imported."""
+        """Quiet, without what this Linux would tell a program of itself."""
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ}
-        ours = {"WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONPATH": windows_path(ROOT)}
-        return {**kept, **ours, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **extra}
+        return {**kept, "WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "PYTHONUTF8": "1", **extra}
 
     def python(
         self,
@@ -71,15 +71,35 @@ class Wine:
 
 @contextlib.contextmanager
 def prefix() -> Iterator[Wine]:
-    """A prefix of its own, whose programs are ended afterwards."""
+    """A prefix and a Python of its own, whose programs are ended afterwards."""
     folder = os.environ[VARIABLE]
     with tempfile.TemporaryDirectory(prefix="mu-wine-", dir="/tmp") as place:
-        shutil.copytree(f"{folder}/prefix", f"{place}/prefix", symlinks=True)
-        wine = Wine(folder, f"{place}/prefix")
+        for part in ("prefix", "python"):
+            shutil.copytree(f"{folder}/{part}", f"{place}/{part}", symlinks=True, copy_function=_link)
+        _install(Path(place, "python", "Lib", "site-packages"))
+        wine = Wine(place, f"{place}/prefix")
         try:
             yield wine
         finally:
             wine.kill()
+
+
+def _link(source: str, target: str) -> None:
+    """The same file where that can be; wine writes its registry in place."""
+    try:
+        if source.endswith(".reg"):
+            raise PermissionError
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _install(packages: Path) -> None:
+    """What an installation of this tree is, as far as anybody asks."""
+    said = packages / "musterd-0.1.0.dist-info"
+    said.mkdir()
+    (said / "METADATA").write_text("Metadata-Version: 2.1\nName: musterd\nVersion: 0.1.0\n")
+    (packages / "musterd.pth").write_text(windows_path(ROOT) + "\n")
 
 
 def windows_path(path: Path) -> str:

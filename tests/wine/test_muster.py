@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,20 +32,6 @@ EXIT /b %errorlevel%
 SET dp0=%~dp0
 EXIT /b
 """
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    root = str(tmp_path / "home")
-    return Home(root, root, os.path.join(root, "run"))
-
-
-@pytest.fixture
-def muster(home: Home, tmp_path: Path) -> Iterator[Muster]:
-    command = Muster(home, {"PATH": os.pathsep.join([os.path.dirname(PYTHON), os.environ["PATH"]])})
-    command.cwd = str(tmp_path)
-    yield command
-    command("down", "--stop-agents")
 
 
 def right(said: Said) -> Said:

@@ -13,7 +13,7 @@ from scripted_relay import ScriptedRelay
 
 from relay.wire import endpoints, serving
 from relay.wire.agents import ManagedAgent, SpawnRequest, Status
-from relay.wire.base import now_ms
+from relay.wire.base import Wire, now_ms
 from relay.wire.commands import (
     ForgetCommand,
     InputCommand,
@@ -176,6 +176,24 @@ async def test_a_command_past_its_deadline_is_refused(host: Host, relay: Scripte
     _, answer = await relay.acknowledged.next()
     assert (answer.outcome, answer.error.code) == (Outcome.REFUSED, Code.TIMEOUT)
     assert await local(host.agents) == {}
+
+
+class Dance(Wire, frozen=True, kw_only=True, tag_field="kind", tag="dance"):
+    """A command of a later version."""
+
+    steps: int = 3
+
+
+async def test_a_command_of_a_later_version_is_refused_and_holds_up_no_other(
+    host: Host, relay: ScriptedRelay
+) -> None:
+    relay.command(1, Dance())
+    relay.command(2, spawn_command("true"))
+    await start(host, relay)
+    answers = dict([await relay.acknowledged.next(), await relay.acknowledged.next()])
+    assert (answers[1].outcome, answers[1].error.code) == (Outcome.REFUSED, Code.PROTOCOL_UNSUPPORTED)
+    assert "upgrade it" in answers[1].error.message
+    assert answers[2].outcome is Outcome.DONE
 
 
 async def test_what_the_host_forbids_is_refused_whatever_the_relay_says(
