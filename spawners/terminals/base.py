@@ -115,6 +115,8 @@ class Terminal(ABC):
     what its windows are called by the desktop (lower case, for finding the running one). `entries` are its
     desktop entries, by which users choose their terminal, and `desktops` those whose own terminal it is, by
     their names in `XDG_CURRENT_DESKTOP`. `stays`: its window stays when what ran in it has ended.
+    `served`: its windows are of one process, which leaves with the last of them and loses what it is asked
+    for at that moment.
     """
 
     name: ClassVar[str]
@@ -127,6 +129,7 @@ class Terminal(ABC):
     entries: ClassVar[tuple[str, ...]] = ()
     desktops: ClassVar[tuple[str, ...]] = ()
     stays: ClassVar[bool] = False
+    served: ClassVar[bool] = False
 
     def installed(self, path: str) -> str | None:
         """The absolute path of its program among the folders of `path`, or None."""

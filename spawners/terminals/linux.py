@@ -28,6 +28,7 @@ class XdgTerminalExec(XTerminal):
     name = "xdg-terminal-exec"
     programs = ("xdg-terminal-exec",)
     numbered = False
+    served = True
 
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False
@@ -41,6 +42,7 @@ class XTerminalEmulator(XTerminal):
     name = "x-terminal-emulator"
     programs = ("x-terminal-emulator",)
     numbered = False
+    served = True
 
     def argv(
         self, program: str, command: tuple[str, ...], title: str, cwd: str, *, tab: bool = False

@@ -31,6 +31,7 @@ class GnomeTerminal(XTerminal):
     name = "gnome-terminal"
     programs = ("gnome-terminal",)
     numbered = False
+    served = True
     tabs = True
     marks = ("GNOME_TERMINAL_SCREEN",)
     handles = ("GNOME_TERMINAL_SCREEN", "GNOME_TERMINAL_SERVICE")
@@ -84,6 +85,7 @@ class GnomeConsole(XTerminal):
     name = "kgx"
     programs = ("kgx", "gnome-console")
     numbered = False
+    served = True
     tabs = True
     stays = True
     classes = ("org.gnome.console", "kgx")

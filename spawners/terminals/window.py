@@ -8,6 +8,7 @@ it first: of two windows only one ever counts.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = ["NoWindow", "NotFocused", "Opened", "Shelter", "focus_window", "open_
 
 REPORT_S = 15.0
 """The slowest terminal on a slow machine took a second; a first start may have caches to fill."""
+SERVED_S = 5.0
+"""From the end of a launcher whose window another process opens: the child is forked by then, or never is."""
 FOCUS_S = 5.0
 Shelter = Callable[[int], Awaitable[None]]
 
@@ -63,18 +66,24 @@ async def open_window(
     `begin` makes the attempt that a terminal is to open, `env` is the whole environment of the launchers.
     `shelter` is called with the pid of a launcher before it executes anything, to put it where it outlives
     us. Each try is voided before the next one begins, and its launcher ended if it still runs: no window
-    of it stays. Raises `NoWindow` if all have failed.
+    of it stays. A terminal whose windows another process opens is tried once more if its launcher has ended
+    and there is no window: that process may have been leaving. Raises `NoWindow` if all have failed.
     """
     failed: list[tuple[str, str]] = []
-    for terminal in candidates:
+    turns = deque((terminal, terminal.served or (wanted.tab and terminal.tabs)) for terminal in candidates)
+    while turns:
+        terminal, again = turns.popleft()
         attempt = begin(terminal)
         launcher: Launcher | None = None
         try:
             launcher = await _launched(terminal, attempt, wanted, env, shelter)
-            report = await _reported(attempt, launcher, timeout_s)
+            report = await _reported(attempt, launcher, timeout_s, SERVED_S if again else timeout_s)
         except LauncherFailed as error:
             _give_up(attempt, launcher, str(error))
-            failed.append((terminal.name, terminal.explain(str(error))))
+            if again and launcher is not None and launcher.pid is None:
+                turns.appendleft((terminal, False))
+            else:
+                failed.append((terminal.name, terminal.explain(str(error))))
         except BaseException:
             _give_up(attempt, launcher, "the opening was given up")
             raise
@@ -127,15 +136,19 @@ async def _launched(
     return await Launcher.start(opener, wanted.cwd, env, shelter)
 
 
-async def _reported(attempt: Attempt, launcher: Launcher, timeout_s: float) -> Report:
-    """What the window says. Raises `LauncherFailed` once it is known, or must be assumed, that none will."""
+async def _reported(attempt: Attempt, launcher: Launcher, timeout_s: float, after_end_s: float) -> Report:
+    """What the window says. Raises `LauncherFailed` once it is known, or must be assumed, that none will;
+    `after_end_s` is how long the launcher may have ended without an error by then."""
     report = asyncio.ensure_future(attempt.reported())
     either: tuple[asyncio.Future[Any], ...] = (report, launcher.ended)
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s) as limit:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not report.done() and launcher.failure:
                 raise LauncherFailed(launcher.failure)
+            if launcher.pid is None:
+                ends = asyncio.get_running_loop().time() + after_end_s
+                limit.reschedule(min(limit.when() or ends, ends))
             return await report
     except TimeoutError:
         raise LauncherFailed(launcher.silence(timeout_s)) from None

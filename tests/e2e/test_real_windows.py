@@ -72,8 +72,9 @@ def window_of(host: Host, agent_id: str, state: WindowState) -> Window:
     return window
 
 
-def facts_of(told: Path) -> dict[str, object]:
-    until(told.exists, "the program to tell what it found")
+def facts_of(host: Host, agent: ManagedAgent, told: Path) -> dict[str, object]:
+    until(lambda: told.exists() or host.get(agent.id).ended, "the program to tell what it found")
+    assert told.exists(), host.get(agent.id)
     facts: dict[str, object] = json.loads(told.read_text())
     return facts
 
@@ -92,7 +93,7 @@ def teller(host: Host, name: str, folder: Path, told: Path) -> ManagedAgent:
 
 
 def is_as_asked(host: Host, agent: ManagedAgent, name: str, told: Path, folder: Path) -> None:
-    facts = facts_of(told)
+    facts = facts_of(host, agent, told)
     assert agent.status is Status.RUNNING
     assert facts["argv"] == list(AWKWARD)
     env = facts["env"]
@@ -129,7 +130,7 @@ def lives_in_its_window(host: Host, desktop: Desktop, name: str, tmp_path: Path,
     closes(host, desktop, name, agent)
 
     ends = teller(host, name, folder, tmp_path / "told-again")
-    facts_of(tmp_path / "told-again")
+    facts_of(host, ends, tmp_path / "told-again")
     desktop.window(ends.id)
     with host.client() as client:
         client.call(endpoints.SEND_TO_AGENT, SendRequest(text="7"), path={"id": ends.id})

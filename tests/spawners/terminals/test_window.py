@@ -123,6 +123,49 @@ async def test_a_launcher_that_leaves_without_an_error_may_still_have_opened_a_w
         await ended(result.launcher_pid)
 
 
+@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("how", ["served", "tab"])
+async def test_a_launch_that_a_leaving_server_has_lost_is_made_once_more(
+    tried: Tried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, how: str
+) -> None:
+    """As gnome-terminal: "# Error creating terminal: The name :1.3 was not provided", and exit code 0."""
+    monkeypatch.setattr("spawners.terminals.window.SERVED_S", 0.1)
+    leaves = f"[ -e {tmp_path}/lost ] || {{ touch {tmp_path}/lost; exit {code}; }}"
+    terminal = Scripted("leaving", f'{leaves}; exec {PLAIN} "$@"')
+    terminal.served = how == "served"  # type: ignore[misc]
+    lost: list[Reporting] = []
+
+    def begin(one: Terminal) -> Reporting:
+        lost.extend(tried.attempts.values())
+        return tried(one)
+
+    wanted = Wanted("muster", "/", tab=how == "tab")
+    result = await open_window([terminal], begin, wanted, ENV, timeout_s=20.0)
+
+    assert (result.terminal, result.failed) == ("leaving", ())
+    assert lost and all(attempt.voided for attempt in lost)
+    assert not tried.attempts["leaving"].voided
+
+
+async def test_a_server_that_loses_every_launch_has_failed_once(
+    tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spawners.terminals.window.SERVED_S", 0.1)
+    terminal = Scripted("lost", "echo no server >&2")
+    terminal.served = True  # type: ignore[misc]
+    result = await opened(tried, terminal, opens(), timeout_s=1.0)
+    assert result.terminal == "opens"
+    ((name, why),) = result.failed
+    assert name == "lost"
+    assert why.endswith("ended without an error: no server")
+
+
+async def test_a_program_of_its_own_that_has_failed_is_not_tried_again(tried: Tried, tmp_path: Path) -> None:
+    with pytest.raises(NoWindow):
+        await opened(tried, Scripted("broken", f"echo tried >> {tmp_path}/tries; exit 1"))
+    assert (tmp_path / "tries").read_text() == "tried\n"
+
+
 @pytest.mark.slow
 async def test_a_terminal_that_shows_no_window_in_time_is_voided_and_ended(tried: Tried) -> None:
     """As ptyxis where systemd-run finds no manager: it shows an error, and would for ever."""
