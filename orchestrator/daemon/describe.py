@@ -17,7 +17,14 @@ from orchestrator.windows.finding import Finder
 from relay.wire.agents import Presence
 from relay.wire.base import now_ms
 from relay.wire.health import Health, HealthCheck
-from relay.wire.orchestrators import HostStatus, Load, Orchestrator, Registration, RosterEntry
+from relay.wire.orchestrators import (
+    Fence,
+    Heartbeat,
+    HostStatus,
+    Orchestrator,
+    Registration,
+    RosterEntry,
+)
 from spawners._os import boot_id, unit_of
 from spawners.births import Keepers
 
@@ -57,8 +64,19 @@ class Describer:
         self._finder = finder
         self._draining = draining
 
-    def load(self) -> Load:
-        return host.load(self._registry.active_count)
+    def heartbeat(self, fence: Fence, rtt_ms: int) -> Heartbeat:
+        """Return what the relay is told of this moment, and what else it has not been told yet."""
+        agents = [record.id for record in self._registry.active]
+        return Heartbeat(
+            instance_id=fence.instance_id,
+            epoch=fence.epoch,
+            sent_at=now_ms(),
+            rtt_ms=rtt_ms,
+            load=host.load(len(agents)),
+            agents=agents,
+            draining=self._draining(),
+            capabilities=self._capabilities.changed(),
+        )
 
     async def registration(self) -> Registration:
         """Return what the relay is told at each registration."""
@@ -81,7 +99,7 @@ class Describer:
             base_dir=config.base_dir,
             env_keys=sorted(config.policy.env_allow),
             max_agents=config.policy.max_agents,
-            load=self.load(),
+            load=host.load(self._registry.active_count),
             meta={"draining": self._draining()},
             sent_at=now_ms(),
         )

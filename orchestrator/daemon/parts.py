@@ -221,13 +221,7 @@ class Parts:
         """Return what runs as long as the daemon does, by name."""
         registry, supervisor, connection = self.registry, self.reach.supervisor, self._connection
         linked = [
-            partial(
-                beat,
-                connection=connection,
-                load=self._describer.load,
-                draining=self._surroundings.draining,
-                changed_capabilities=self._capabilities.changed,
-            ),
+            partial(beat, connection=connection, describe=self._describer.heartbeat),
             partial(receive, dispatcher=self._dispatcher),
             partial(report, registry=registry),
         ]

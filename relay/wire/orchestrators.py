@@ -164,12 +164,14 @@ class RegistrationReply(Wire, frozen=True, kw_only=True):
 class Heartbeat(Fence, frozen=True, kw_only=True):
     """`sentAt` is the host's clock; `rttMs` the last round trip it measured, to correct the skew.
 
+    `agents` are the ids of those that `load` counts; None from an older host, which does not tell.
     `capabilities` is sent only when it changed since the last call that was answered.
     """
 
     sent_at: int = 0
     rtt_ms: int = 0
     load: Load = Load()
+    agents: list[str] | None = None
     draining: bool = False
     capabilities: list[ProviderInfo] | None = None
 
