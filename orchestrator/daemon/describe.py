@@ -13,7 +13,7 @@ from orchestrator.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection
 from orchestrator.loginshell import LoginShell
-from orchestrator.windows.finding import Finder
+from orchestrator.windows.finding import Finder, Installed
 from relay.wire.agents import Presence
 from relay.wire.base import now_ms
 from relay.wire.health import Health, HealthCheck
@@ -63,10 +63,12 @@ class Describer:
         self._capabilities = capabilities
         self._finder = finder
         self._draining = draining
+        self._told_windows: Installed | None = None
 
     def heartbeat(self, fence: Fence, rtt_ms: int) -> Heartbeat:
         """Return what the relay is told of this moment, and what else it has not been told yet."""
         agents = [record.id for record in self._registry.active]
+        terminals, desktop = self._news_of_windows()
         return Heartbeat(
             instance_id=fence.instance_id,
             epoch=fence.epoch,
@@ -76,10 +78,24 @@ class Describer:
             agents=agents,
             draining=self._draining(),
             capabilities=self._capabilities.changed(),
+            terminals=terminals,
+            desktop=desktop,
         )
+
+    def _news_of_windows(self) -> Installed | tuple[None, None]:
+        seen = self._finder.last_seen
+        if seen is None or seen == self._told_windows:
+            return None, None
+        self._told_windows = seen
+        return seen
 
     async def registration(self) -> Registration:
         """Return what the relay is told at each registration."""
+        registration = await self._registration()
+        self._told_windows = (registration.terminals, registration.desktop)
+        return registration
+
+    async def _registration(self) -> Registration:
         connection, config = self._connection, self._config
         terminals, desktop = await self._finder.installed()
         return Registration(
@@ -106,7 +122,7 @@ class Describer:
 
     async def orchestrator(self) -> Orchestrator:
         """Return this host as the relay would show it."""
-        registration = await self.registration()
+        registration = await self._registration()
         roster = [
             RosterEntry(
                 id=record.id,
