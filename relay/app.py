@@ -103,6 +103,7 @@ class Relay:
             live=(outputs, self._attachments),
             reports=reports,
             scrubber=self._scrubber,
+            fetch_timeout_s=config.fetch_timeout_s,
         )
         agents = Agents(store, bus, changes, leases, self._tokens)
         spawning = Spawning(changes, leases, self._queue, agents, config.queue_timeout_ms)
