@@ -88,12 +88,9 @@ class Relay:
     def _application(self, config: RelayConfig, guard: Guard) -> Starlette:
         store, bus, changes, leases = self._store, self._bus, self._changes, self._leases
         outputs = Outputs(
-            store,
-            bus,
-            leases,
-            upload_timeout_s=config.upload_timeout_s,
-            queued_follow_s=config.queued_follow_s,
-        )
+            store, bus, leases,
+            upload_timeout_s=config.upload_timeout_s, queued_follow_s=config.queued_follow_s,
+        )  # fmt: skip
         reports = Reports(changes, leases, self._queue, self._tokens)
         commands = Commands(
             store=store,
