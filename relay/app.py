@@ -88,12 +88,9 @@ class Relay:
     def _application(self, config: RelayConfig, guard: Guard) -> Starlette:
         store, bus, changes, leases = self._store, self._bus, self._changes, self._leases
         outputs = Outputs(
-            store,
-            bus,
-            leases,
-            upload_timeout_s=config.upload_timeout_s,
-            queued_follow_s=config.queued_follow_s,
-        )
+            store, bus, leases,
+            upload_timeout_s=config.upload_timeout_s, queued_follow_s=config.queued_follow_s,
+        )  # fmt: skip
         reports = Reports(changes, leases, self._queue, self._tokens)
         commands = Commands(
             store=store,
@@ -103,6 +100,7 @@ class Relay:
             live=(outputs, self._attachments),
             reports=reports,
             scrubber=self._scrubber,
+            fetch_timeout_s=config.fetch_timeout_s,
         )
         agents = Agents(store, bus, changes, leases, self._tokens)
         spawning = Spawning(changes, leases, self._queue, agents, config.queue_timeout_ms)

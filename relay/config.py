@@ -24,6 +24,7 @@ class RelayConfig:
     queue_timeout_ms: int = 600_000
     upload_timeout_s: float = 15.0
     signal_timeout_ms: int = 30_000
+    fetch_timeout_s: float = 5.0
     queued_follow_s: float = 30.0
     events_kept: int = 10_000
     keep_ms: int = 7 * DAY_MS

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from orchestrator.cli.target import Server, connect, daemon_answers, is_held
 from orchestrator.config import Config, ConfigError
@@ -45,9 +45,8 @@ def run_checks(home: Home) -> Iterator[HealthCheck]:
         return
     yield _check("config", OK, home.config_file if os.path.exists(home.config_file) else "all defaults")
     yield _daemon(home)
-    if daemon_answers(home):
-        yield from _inside_daemon()
-    yield from _relay(home, config)
+    told = (yield from _inside_daemon()) if daemon_answers(home) else None
+    yield from _relay(home, config, told)
 
 
 def _check(name: str, status: str, detail: str) -> HealthCheck:
@@ -142,19 +141,21 @@ def _daemon(home: Home) -> HealthCheck:
     return _check("daemon", FAIL, "is not running; `muster up` starts it")
 
 
-def _inside_daemon() -> Iterator[HealthCheck]:
+def _inside_daemon() -> Generator[HealthCheck, None, str | None]:
+    """Yield the daemon's own checks; return the relay that it was told of."""
     try:
         with connect() as server:
             health = server.call(HEALTH, timeout_s=CALL_S)
             hosts = server.call(LIST_HOSTS, timeout_s=CALL_S)
     except (Unreachable, ApiError) as error:
         yield _check("daemon calls", FAIL, f"{error}; restart it: `muster down` and `muster up`")
-        return
+        return None
     yield _version("daemon version", health)
     for check in health.checks:
         yield _check(f"daemon {check.name}", check.status, check.detail)
     for host in hosts:
         yield from _providers(host)
+    return health.relay_url
 
 
 def _providers(host: Orchestrator) -> Iterator[HealthCheck]:
@@ -196,8 +197,13 @@ def _version(name: str, health: Health) -> HealthCheck:
     return _check(name, OK, f"{ours}, protocol {PROTOCOL}")
 
 
-def _relay(home: Home, config: Config) -> Iterator[HealthCheck]:
+def _relay(home: Home, config: Config, told: str | None) -> Iterator[HealthCheck]:
+    """Yield what concerns the relay; `told` is the one that the daemon knows, maybe by its options alone."""
     url = relay_url(home, config)
+    if url is None and told is not None:
+        set_it = f"`muster config set relay.url {told}` (and relay.token)"
+        yield _check("relay", WARN, f"{told} is known to the daemon, but not to commands: {set_it}")
+        return
     if url is None:
         yield _check("relay", WARN, "none is known: only this host can be reached; `muster up` starts one")
         return

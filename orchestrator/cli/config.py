@@ -51,7 +51,7 @@ def get(name: KeyArg, json: JsonOpt = False) -> None:
         print(_text(value))
 
 
-@app.command("set")
+@app.command("set", context_settings={"ignore_unknown_options": True})  # a value may begin with a dash
 def set_key(
     name: KeyArg,
     value: Annotated[str, typer.Argument(help="Lists with commas; tables as name=value with commas.")],

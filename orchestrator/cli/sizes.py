@@ -8,6 +8,7 @@ import re
 import typer
 
 from orchestrator.terminal_size import parse_size
+from relay.wire.limits import MAX_CPUS
 from spawners.launch import Size
 
 __all__ = ["cells", "cores", "memory"]
@@ -43,8 +44,9 @@ def cores(text: str | None, hint: str) -> float | None:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 < number < math.inf:
+    if not 0 < number <= MAX_CPUS:
         raise typer.BadParameter(
-            f"{text!r} is no number of cores; give 2, 0.5, ... (more than 0)", param_hint=hint
+            f"{text!r} is no number of cores; give 2, 0.5, ... (more than 0, at most {MAX_CPUS})",
+            param_hint=hint,
         )
     return number

@@ -67,13 +67,7 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
     shown = await _painted(typist, menu)
     if not observer.asks(settled.id):
         raise taken(asked.now(reach.registry, settled))
-    if (
-        not shown
-        or not about(shown, settled.input)
-        or (not settled.tool and words_of(shown) != settled.title)
-    ):
-        look = f"`muster screen {settled.agent_id}` shows what it does, `muster attach` answers it"
-        raise _refused(Code.CONFLICT, f"its terminal does not show this question as it was asked; {look}")
+    _check_shows(shown, settled)
     # First, for its hooks or its screen may tell that it goes on before we have looked.
     observer.answering(msgspec.structs.replace(settled, evidence="it asks no longer after the key"))
     try:
@@ -98,6 +92,14 @@ async def _press(reach: Reach, observation: Observation, settled: Approval, key:
         )
     observer.answering(msgspec.structs.replace(settled, evidence=evidence))
     observer.answered(settled.id)
+
+
+def _check_shows(shown: str, settled: Approval) -> None:
+    """Raise `ApiError` `conflict` unless the question that is `shown` is this one."""
+    if shown and about(shown, settled.input) and (settled.tool or words_of(shown) == settled.title):
+        return
+    look = f"`muster screen {settled.agent_id}` shows what it does, `muster attach` answers it"
+    raise _refused(Code.CONFLICT, f"its terminal does not show this question as it was asked; {look}")
 
 
 async def _painted(typist: Typist, menu: Menu) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 
 import msgspec
@@ -17,6 +16,7 @@ from orchestrator.policy import cost_usd, turns, uncounted
 from orchestrator.terminal_size import parse_size
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
+from relay.wire.limits import check_limits
 from relay.wire.opening import check_window
 from spawners.launch import MAX_CELLS, Size
 from spawners.providers.base import Ability, Provider, UnknownProvider
@@ -27,8 +27,6 @@ __all__ = ["bounded", "checked", "countable", "size_of", "stdin_of"]
 AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL_MAX = 64
-MEMORY_MIN = 16 * 1024 * 1024
-"""An interpreter needs about that much to start; less is a mistake in the unit."""
 MODES = (Mode.HEADLESS, Mode.EMBEDDED, Mode.TERMINAL)
 PROMPT_MAX_BYTES = 4 * 1024 * 1024
 SIZINGS = ("active", "smallest")
@@ -118,16 +116,7 @@ def _check_terminal(request: SpawnRequest) -> None:
 
 
 def _check_limits(request: SpawnRequest, provider: Provider) -> None:
-    if request.memory_bytes is not None and request.memory_bytes < MEMORY_MIN:
-        raise _refuse(f"memoryBytes must be at least {MEMORY_MIN} (16 MiB)")
-    if request.cpus is not None and not (request.cpus > 0 and math.isfinite(request.cpus)):
-        raise _refuse("cpus must be more than 0 (2.5 = two and a half cores)")
-    if request.idle_timeout_ms is not None and request.idle_timeout_ms <= 0:
-        raise _refuse("idleTimeoutMs must be more than 0")
-    if request.max_turns is not None and request.max_turns <= 0:
-        raise _refuse("maxTurns must be more than 0")
-    if request.max_cost_usd is not None and not 0 < request.max_cost_usd < math.inf:
-        raise _refuse("maxCostUsd must be more than 0")
+    check_limits(request)
     for name, value, ability in (
         ("maxTurns", request.max_turns, Ability.RESULT),
         ("maxCostUsd", request.max_cost_usd, Ability.COST),

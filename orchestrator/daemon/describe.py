@@ -13,11 +13,18 @@ from orchestrator.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.daemon.connection import Connection
 from orchestrator.loginshell import LoginShell
-from orchestrator.windows.finding import Finder
+from orchestrator.windows.finding import Finder, Installed
 from relay.wire.agents import Presence
 from relay.wire.base import now_ms
 from relay.wire.health import Health, HealthCheck
-from relay.wire.orchestrators import HostStatus, Load, Orchestrator, Registration, RosterEntry
+from relay.wire.orchestrators import (
+    Fence,
+    Heartbeat,
+    HostStatus,
+    Orchestrator,
+    Registration,
+    RosterEntry,
+)
 from spawners._os import boot_id, unit_of
 from spawners.births import Keepers
 
@@ -56,12 +63,39 @@ class Describer:
         self._capabilities = capabilities
         self._finder = finder
         self._draining = draining
+        self._told_windows: Installed | None = None
 
-    def load(self) -> Load:
-        return host.load(self._registry.active_count)
+    def heartbeat(self, fence: Fence, rtt_ms: int) -> Heartbeat:
+        """Return what the relay is told of this moment, and what else it has not been told yet."""
+        agents = [record.id for record in self._registry.active]
+        terminals, desktop = self._news_of_windows()
+        return Heartbeat(
+            instance_id=fence.instance_id,
+            epoch=fence.epoch,
+            sent_at=now_ms(),
+            rtt_ms=rtt_ms,
+            load=host.load(len(agents)),
+            agents=agents,
+            draining=self._draining(),
+            capabilities=self._capabilities.changed(),
+            terminals=terminals,
+            desktop=desktop,
+        )
+
+    def _news_of_windows(self) -> Installed | tuple[None, None]:
+        seen = self._finder.last_seen
+        if seen is None or seen == self._told_windows:
+            return None, None
+        self._told_windows = seen
+        return seen
 
     async def registration(self) -> Registration:
         """Return what the relay is told at each registration."""
+        registration = await self._registration()
+        self._told_windows = (registration.terminals, registration.desktop)
+        return registration
+
+    async def _registration(self) -> Registration:
         connection, config = self._connection, self._config
         terminals, desktop = await self._finder.installed()
         return Registration(
@@ -81,14 +115,14 @@ class Describer:
             base_dir=config.base_dir,
             env_keys=sorted(config.policy.env_allow),
             max_agents=config.policy.max_agents,
-            load=self.load(),
+            load=host.load(self._registry.active_count),
             meta={"draining": self._draining()},
             sent_at=now_ms(),
         )
 
     async def orchestrator(self) -> Orchestrator:
         """Return this host as the relay would show it."""
-        registration = await self.registration()
+        registration = await self._registration()
         roster = [
             RosterEntry(
                 id=record.id,

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from orchestrator.daemon.connection import Connection
 from orchestrator.link.errors import Retry
 from orchestrator.link.session import Link
-from relay.wire.base import now_ms
-from relay.wire.orchestrators import Heartbeat, HeartbeatReply, Load, ProviderInfo
+from relay.wire.orchestrators import Fence, Heartbeat, HeartbeatReply
 
 __all__ = ["beat"]
 
@@ -25,26 +24,18 @@ TRIES = 3
 async def beat(
     link: Link,
     connection: Connection,
-    load: Callable[[], Load],
-    draining: Callable[[], bool],
-    changed_capabilities: Callable[[], list[ProviderInfo] | None],
+    describe: Callable[[Fence, int], Heartbeat],
 ) -> None:
     """Beat until the registration ends; raises the `LinkError` that ended it.
+
+    `describe` makes the heartbeat of a registration, with the last round trip in ms.
 
     A beat that nobody answers is tried again at once, three times, before the line counts as dead.
     """
     rtt_ms = 0
     while True:
         await asyncio.sleep(connection.interval_s * (1 - JITTER * random.random()))  # noqa: S311
-        heartbeat = Heartbeat(
-            instance_id=link.fence.instance_id,
-            epoch=link.fence.epoch,
-            sent_at=now_ms(),
-            rtt_ms=rtt_ms,
-            load=load(),
-            draining=draining(),
-            capabilities=changed_capabilities(),
-        )
+        heartbeat = describe(link.fence, rtt_ms)
         began = time.monotonic()
         reply = await _send(link, heartbeat)
         rtt_ms = int((time.monotonic() - began) * 1000)

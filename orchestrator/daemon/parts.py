@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -98,10 +98,7 @@ class Parts:
         self._providers = find_providers(home.config)
         self._scopes = Scopes.find(os.environ, _warn_of_keepers)
         self._keepers = Keepers(
-            home.cache,
-            zygote=self.config.keeper.zygote,
-            scopes=self._scopes,
-            report=_warn_of_keepers,
+            home.cache, zygote=self.config.keeper.zygote, scopes=self._scopes, report=_warn_of_keepers
         )
         self._keepers.begin()
         self._spawner = KeeperSpawner(home.agents, home.sockets, home.cache, keepers=self._keepers)
@@ -119,7 +116,21 @@ class Parts:
             partial(find_relay, home, self.config),
             take_over=options.take_over,
         )
-        self._surroundings = Surroundings(
+        self._surroundings = self._surrounds(options, facts)
+        self._requests = Requests(os.path.join(home.state, "requests"))
+        self._restarts = Restarts(self.registry, self._providers, self._requests)
+        self.reach = self._reach()
+        self._windows = self._opens()
+        self._spawning = self._spawns()
+        self._describer = self._describes()
+        act = partial(_act, ending=ending, facts=facts)
+        self._commands = CommandLog(self._database)
+        self._dispatcher = self._dispatches(act)
+        self.server = self._serves(act)
+
+    def _surrounds(self, options: Options, facts: Facts) -> Surroundings:
+        home = options.home
+        return Surroundings(
             environment=self._shell.environment,
             executable=self._capabilities.executable,
             draining=lambda: facts.get("draining") == "yes",
@@ -129,33 +140,6 @@ class Parts:
             trusts=Trust(home, self.config.policy.trust).holds,
             settle=partial(make_edits, locks=os.path.join(home.cache, "edits")),
         )
-        self._requests = Requests(os.path.join(home.state, "requests"))
-        self._restarts = Restarts(self.registry, self._providers, self._requests)
-        self.reach = self._reach()
-        self._windows = self._opens()
-        self._spawning = self._spawns()
-        self._describer = self._describes()
-        act = partial(_act, ending=ending, facts=facts)
-        self._commands = CommandLog(self._database)
-        self._dispatcher = Dispatcher(
-            reach=self.reach,
-            spawning=self._spawning,
-            windows=self._windows,
-            commands=self._commands,
-            connection=self._connection,
-            forget=self._forget,
-            act=act,
-        )
-        itself = Self(
-            self._describer.orchestrator,
-            self._describer.health,
-            act,
-            self._forget,
-            self.config.host_id,
-            host.version(),
-        )
-        handlers = Handlers(self.reach, self._spawning, self._windows, itself)
-        self.server = LocalServer(home, self.registry, handlers.table())
 
     def _reach(self) -> Reach:
         watches = Watches()
@@ -201,6 +185,29 @@ class Parts:
             draining=self._surroundings.draining,
         )
 
+    def _dispatches(self, act: Callable[[ActionRequest, str], None]) -> Dispatcher:
+        return Dispatcher(
+            reach=self.reach,
+            spawning=self._spawning,
+            windows=self._windows,
+            commands=self._commands,
+            connection=self._connection,
+            forget=self._forget,
+            act=act,
+        )
+
+    def _serves(self, act: Callable[[ActionRequest, str], None]) -> LocalServer:
+        itself = Self(
+            self._describer.orchestrator,
+            self._describer.health,
+            act,
+            self._forget,
+            self.config.host_id,
+            host.version(),
+        )
+        handlers = Handlers(self.reach, self._spawning, self._windows, itself)
+        return LocalServer(self._home, self.registry, handlers.table())
+
     def _clean(self, record: AgentRecord) -> None:
         self.reach.observations.clean(record.id)
         self._restarts.ended(record)
@@ -221,13 +228,7 @@ class Parts:
         """Return what runs as long as the daemon does, by name."""
         registry, supervisor, connection = self.registry, self.reach.supervisor, self._connection
         linked = [
-            partial(
-                beat,
-                connection=connection,
-                load=self._describer.load,
-                draining=self._surroundings.draining,
-                changed_capabilities=self._capabilities.changed,
-            ),
+            partial(beat, connection=connection, describe=self._describer.heartbeat),
             partial(receive, dispatcher=self._dispatcher),
             partial(report, registry=registry),
         ]

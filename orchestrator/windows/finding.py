@@ -18,11 +18,10 @@ from spawners.terminals.choose import Wishes, choose
 from spawners.terminals.custom import custom, is_template
 from spawners.terminals.desktop import find_desktop
 
-__all__ = ["Finder", "Found"]
+__all__ = ["Finder", "Found", "Installed"]
 
 OWN = ("MUSTER_",)
 """Beginnings of variables that a terminal's other windows must not be given."""
-
 
 LOOK_S = 2.0
 """Whoever wants to know what a host has does not wait for a desktop that hangs."""
@@ -39,12 +38,24 @@ class Found:
     missed: tuple[tuple[str, str], ...] = ()
 
 
-class Finder:
-    """`environment` is a fresh login's: its PATH is where terminals are looked for."""
+Installed = tuple[list[TerminalInfo], DesktopInfo]
 
-    def __init__(self, settings: Settings, environment: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
+
+class Finder:
+    """`environment` is a fresh login's: its PATH is where terminals are looked for. `last_seen` is what the
+    last look at everything has found, None before the first one's end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Callable[[], Awaitable[Mapping[str, str]]],
+        look_s: float = LOOK_S,
+    ) -> None:
         self._settings = settings
         self._environment = environment
+        self._look_s = look_s
+        self._looking: asyncio.Task[Installed] | None = None
+        self.last_seen: Installed | None = None
 
     async def find(self, wanted: str | None, caller: Mapping[str, str], *, alone: bool = False) -> Found:
         """Return what to try for `wanted`, and nothing else if `alone`; `caller` are the variables of whoever
@@ -71,16 +82,24 @@ class Finder:
             problem = next((f"{name}: {why}" for name, why in choice.missed), problem)
         return Found(found, _given(desktop, path), problem, choice.missed)
 
-    async def installed(self) -> tuple[list[TerminalInfo], DesktopInfo]:
-        """Return every terminal that is here, and the desktop as it is now."""
-        try:
-            async with asyncio.timeout(LOOK_S):
-                desktop, path = await self._look({})
-        except TimeoutError:
-            return [], DesktopInfo(problem=f"looking for it has taken more than {LOOK_S:g} s")
+    async def installed(self) -> Installed:
+        """Return every terminal that is here, and the desktop as it is now.
+
+        A look that takes long is not waited for; what it finds is in `last_seen` at its end.
+        """
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_at_all())
+        done, _ = await asyncio.wait([self._looking], timeout=self._look_s)
+        if not done:
+            return [], DesktopInfo(problem=f"looking for it has taken more than {self._look_s:g} s")
+        return self._looking.result()
+
+    async def _look_at_all(self) -> Installed:
+        desktop, path = await self._look({})
         kind = desktop.kind.value if desktop.kind else ""
         known = DesktopInfo(kind=kind, source=desktop.source, problem=desktop.problem)
-        return await asyncio.to_thread(self._infos, desktop, path), known
+        self.last_seen = await asyncio.to_thread(self._infos, desktop, path), known
+        return self.last_seen
 
     def _infos(self, desktop: Desktop, path: str) -> list[TerminalInfo]:
         found = ((terminal, terminal.installed(path)) for terminal in self._all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -44,6 +45,8 @@ class Live(Protocol):
 
 
 class Commands:
+    """`fetch_timeout_s` is how long a host may have no command stream before it is not waited for."""
+
     def __init__(
         self,
         *,
@@ -54,6 +57,7 @@ class Commands:
         live: Sequence[Live],
         reports: Reports,
         scrubber: Scrubber,
+        fetch_timeout_s: float,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -62,6 +66,7 @@ class Commands:
         self._live = live
         self._reports = reports
         self._scrubber = scrubber
+        self._fetch_timeout_s = fetch_timeout_s
 
     def stream(self, host_id: str, fence: Fence, after: int) -> AsyncIterator[CommandEnvelope]:
         """Return the unacknowledged commands with a higher id than `after`, then the new ones.
@@ -178,18 +183,24 @@ class Commands:
                 change.agent_event(EventType.AGENT_ENDED, rejected)
                 intake.ended.append(record.id)
 
-    async def wait(self, command_id: int, timeout_s: float) -> CommandResult:
+    async def wait(self, host_id: str, command_id: int, timeout_s: float) -> CommandResult:
         """Return what the host answered.
 
         Raises the `ApiError` that it refused with, and `timeout` if it has not answered in time:
         then a command that was never sent is withdrawn, of one that was sent nothing is known.
         """
+        began = time.monotonic()
+        fetch_s = min(self._fetch_timeout_s, timeout_s)
         with self._bus.subscribe(command_topic(command_id)) as wakeups:
             command = await self._settled(command_id)
-            if command is None and await wakeups.wait(timeout_s):
-                command = await self._settled(command_id)
+            if command is None:
+                woken = await wakeups.wait(fetch_s)
+                if not woken and await self._is_taken(host_id, command_id):
+                    woken = await wakeups.wait(timeout_s - fetch_s)
+                if woken:
+                    command = await self._settled(command_id)
         if command is None:
-            command = await self._give_up(command_id, timeout_s)
+            command = await self._give_up(host_id, command_id, time.monotonic() - began)
         outcome = command.outcome or {}
         if command.state == CommandState.REFUSED:
             error = outcome.get("error") or {"code": Code.INTERNAL, "message": "the host refused it"}
@@ -203,7 +214,16 @@ class Commands:
             raise ApiError(Code.UNAVAILABLE, "the command was withdrawn: its host was removed")
         return None if command.state == CommandState.PENDING else command
 
-    async def _give_up(self, command_id: int, waited_s: float) -> CommandRecord:
+    async def _is_taken(self, host_id: str, command_id: int) -> bool:
+        """Whether the host has the command, or is connected to take it."""
+        lease = self._leases.get(host_id)
+        if lease is not None and lease.stream:
+            return True
+        async with self._store.reading() as transaction:
+            command = await transaction.commands.get(command_id)
+        return command is not None and command.delivered_at is not None
+
+    async def _give_up(self, host_id: str, command_id: int, waited_s: float) -> CommandRecord:
         async with self._changes.begin() as change:
             command = await change.tx.commands.get(command_id)
             if command is not None and command.state != CommandState.PENDING:
@@ -219,7 +239,8 @@ class Commands:
             )
         raise ApiError(
             Code.TIMEOUT,
-            f"the host has not fetched it within {waited_s:.0f} s; it was withdrawn, nothing happened",
+            f"host {host_id} has not fetched it within {waited_s:.0f} s; it was withdrawn, nothing happened: "
+            "is its daemon running (`muster up` there)?",
             delivered=False,
         )
 

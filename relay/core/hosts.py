@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -95,14 +96,15 @@ class Hosts:
             )
 
     async def heartbeat(self, host_id: str, beat: Heartbeat) -> HeartbeatReply:
-        """Renew the lease; only a change of status or of capabilities is written at once."""
+        """Renew the lease; only a change of status or of what the host has is written at once."""
         lease = self._leases.fenced(host_id, beat)
         was_running = lease.running
         self._leases.beat(lease, beat)
         draining = lease.record.draining if lease.drain_command is not None else beat.draining
         changed = not lease.record.online or draining != lease.record.draining
-        if changed or beat.capabilities is not None:
-            await self._write_through(lease, beat, draining)
+        news = _news(beat)
+        if changed or news:
+            await self._write_through(lease, beat, draining, news)
         if changed or lease.running < was_running:
             self._queue.poke()
         return HeartbeatReply(
@@ -113,13 +115,13 @@ class Hosts:
             roster_wanted=lease.roster_epoch != lease.record.epoch,
         )
 
-    async def _write_through(self, lease: Lease, beat: Heartbeat, draining: bool) -> None:
+    async def _write_through(
+        self, lease: Lease, beat: Heartbeat, draining: bool, news: dict[str, Any]
+    ) -> None:
         async with self._changes.begin() as change:
             self._leases.fenced(lease.record.id, beat)
-            record = replace(lease.record, draining=draining)
-            if beat.capabilities is not None:
-                facts = msgspec.structs.replace(record.facts, capabilities=beat.capabilities)
-                record = replace(record, facts=facts)
+            facts = msgspec.structs.replace(lease.record.facts, **news)
+            record = replace(lease.record, draining=draining, facts=facts)
             if not record.online:
                 record = record.turned(online=True, at=now_ms())
                 change.host_event(EventType.ORCHESTRATOR_ONLINE, record.id)
@@ -215,6 +217,12 @@ def _check_registration(caller: Caller, said: Registration) -> None:
         )
     if not said.instance_id or not said.state_id:
         raise ApiError(Code.INVALID, "instanceId and stateId must not be empty")
+
+
+def _news(beat: Heartbeat) -> dict[str, Any]:
+    """Return what a heartbeat corrects of what its host said when it registered."""
+    said = {"capabilities": beat.capabilities, "terminals": beat.terminals, "desktop": beat.desktop}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _registered(known: HostRecord | None, said: Registration) -> HostRecord:

@@ -19,16 +19,18 @@ __all__ = ["Lease", "Leases"]
 class Lease:
     """One host. `deadline` is monotonic, so that a suspended machine does not age it.
 
-    `placed` are the agents given to the host that its `load` does not count yet (True once it has
-    acknowledged them); `freed` those that ended since. `stream` numbers its open command stream, 0
-    for none. `roster_epoch` is the epoch whose full roster has arrived.
+    `named` are the agents that the host counts, None while it has only told how many (`load`).
+    `placed` are those given to it that it does not count yet (True once it has acknowledged them),
+    `ended` those that ended since it counted (True if it counts them). `stream` numbers its open
+    command stream, 0 for none. `roster_epoch` is the epoch whose full roster has arrived.
     `drain_command` is the unacknowledged drain or undrain, until which the host's own word is old.
     """
 
     record: HostRecord
     deadline: float
     placed: dict[str, bool] = field(default_factory=dict)
-    freed: int = 0
+    named: frozenset[str] | None = None
+    ended: dict[str, bool] = field(default_factory=dict)
     stream: int = 0
     roster_epoch: int = 0
     drain_command: int | None = None
@@ -37,7 +39,8 @@ class Lease:
     @property
     def running(self) -> int:
         """How many agents the host has, as far as can be known before its next heartbeat."""
-        return max(0, self.record.load.running + len(self.placed) - self.freed)
+        counted = self.record.load.running if self.named is None else len(self.named)
+        return max(0, counted + len(self.placed) - sum(self.ended.values()))
 
     @property
     def full(self) -> bool:
@@ -46,8 +49,21 @@ class Lease:
         return 0 < limit <= self.running
 
     def agent_ended(self, agent_id: str) -> None:
-        if self.placed.pop(agent_id, None) is None:
-            self.freed += 1
+        new = self.placed.pop(agent_id, None) is not None
+        self.ended[agent_id] = not new if self.named is None else agent_id in self.named
+
+    def count(self, named: frozenset[str] | None) -> None:
+        """Take over which agents the host counts. It may have counted before the last word on some.
+
+        None comes from an older host: what it has acknowledged by now is taken to be in its `load`.
+        """
+        self.named = named
+        if named is None:
+            self.placed = {agent: acked for agent, acked in self.placed.items() if not acked}
+            self.ended.clear()
+        else:
+            self.placed = {agent: acked for agent, acked in self.placed.items() if agent not in named}
+            self.ended = dict.fromkeys(self.ended.keys() & named, True)
 
 
 class Leases:
@@ -135,7 +151,8 @@ class Leases:
             lease = self._leases[record.id] = Lease(record, 0.0)
         elif lease.record.epoch != record.epoch:
             lease.stream = 0
-            lease.freed = 0
+            lease.named = None
+            lease.ended.clear()
         lease.record = record
         self.renew(lease)
         return lease
@@ -159,8 +176,7 @@ class Leases:
         now = now_ms()
         skew = heartbeat.sent_at + heartbeat.rtt_ms // 2 - now if heartbeat.sent_at else 0
         lease.record = replace(lease.record, last_seen=now, skew_ms=skew, load=heartbeat.load)
-        lease.placed = {agent: acked for agent, acked in lease.placed.items() if not acked}
-        lease.freed = 0
+        lease.count(None if heartbeat.agents is None else frozenset(heartbeat.agents))
         lease.dirty = True
         self.renew(lease)
 

@@ -155,7 +155,9 @@ class Reports:
                 change.agent_event(EventType.AGENT_ENDED, gone)
                 intake.ended.append(record.id)
         lease.roster_epoch = lease.record.epoch
+        lease.count(frozenset(agent.id for agent in roster.agents if not agent.ended))
         self.settle(lease, intake)
+        self._queue.poke()
         return ReportReply(acks=[])
 
     def settle(self, lease: Lease, intake: Intake) -> None:

@@ -217,7 +217,7 @@ class Steering:
         host = self._leases.need_online(record.host_id, "nothing was sent")
         async with self._changes.begin() as change:
             command_id = await issue(change, host.id, body, expires_at=now_ms() + timeout_ms)
-        return await self._commands.wait(command_id, timeout_ms / 1000)
+        return await self._commands.wait(host.id, command_id, timeout_ms / 1000)
 
 
 def _converted(record: AgentRecord, answer: CommandResult, kind: type[Result]) -> Result:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 
 from relay.core.terminals import check_size
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError, Code
+from relay.wire.limits import check_limits
 from relay.wire.opening import check_window
 
 __all__ = ["check_spawn", "title_of"]
@@ -29,8 +29,6 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _AGENT_ID = re.compile(r"ag-[0-9a-f]{12}")
 
 SIZINGS = ("active", "smallest")
-MIN_MEMORY = 16 * 1024 * 1024
-"""An interpreter needs about that much to start; less is a mistake in the unit."""
 
 UNSUPPORTED = ("worktree", "agent_definition", "workflow", "notify")
 """Fields of later versions. To ignore them would start something else than what was asked for."""
@@ -144,10 +142,7 @@ def _check_word(what: str, value: str, limit: int) -> None:
 
 
 def _check_numbers(request: SpawnRequest) -> None:
-    for name in (
-        *("timeout_ms", "queue_timeout_ms", "approval_timeout_ms", "restart_limit"),
-        *("idle_timeout_ms", "max_turns"),
-    ):
+    for name in ("timeout_ms", "queue_timeout_ms", "approval_timeout_ms", "restart_limit"):
         value = getattr(request, name)
         if value is not None and value <= 0:
             raise _refuse(f"{_camel(name)} must be more than 0")
@@ -172,12 +167,7 @@ def _check_terminal(request: SpawnRequest) -> None:
 
 
 def _check_limits(request: SpawnRequest) -> None:
-    if request.memory_bytes is not None and request.memory_bytes < MIN_MEMORY:
-        raise _refuse(f"memoryBytes must be at least {MIN_MEMORY} (16 MiB)")
-    if request.cpus is not None and not (request.cpus > 0 and math.isfinite(request.cpus)):
-        raise _refuse("cpus must be more than 0 (2.5 = two and a half cores)")
-    if request.max_cost_usd is not None and not 0 < request.max_cost_usd < math.inf:
-        raise _refuse("maxCostUsd must be more than 0")
+    check_limits(request)
     if request.max_turns is None and request.max_cost_usd is None:
         return
     if request.provider == "command":

@@ -66,6 +66,7 @@ class SqlStore:
     def __init__(self, url: URL, *, schema: str | None = None) -> None:
         self._sqlite = url.get_backend_name() == "sqlite"
         self._path = url.database if self._sqlite else None
+        self._where = self._path or f"PostgreSQL at {url.host or 'its socket'}:{url.port or 5432}"
         self._turn = asyncio.Lock()
         if self._sqlite:
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1)
@@ -77,7 +78,7 @@ class SqlStore:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[SqlTransaction]:
-        with _in_words(self._path):
+        with _in_words(self._where):
             async with self._reader.connect() as connection:
                 yield SqlTransaction(connection)
 
@@ -94,14 +95,14 @@ class SqlStore:
         """
         if self._path is None:
             return
-        with _in_words(self._path), contextlib.closing(sqlite3.connect(self._path)) as connection:
+        with _in_words(self._where), contextlib.closing(sqlite3.connect(self._path)) as connection:
             connection.execute("PRAGMA schema_version")
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[AsyncConnection]:
         """A bare connection in a writing transaction, for making the schema."""
         async with self._turn:
-            with _in_words(self._path):
+            with _in_words(self._where):
                 async with self._writer.begin() as connection:
                     if not self._sqlite:
                         await connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
@@ -120,7 +121,7 @@ class SqlStore:
     async def scrub(self) -> None:
         if not self._sqlite:
             return
-        with _in_words(self._path):
+        with _in_words(self._where):
             async with self._reader.connect() as connection:
                 raw = await connection.get_raw_connection()
                 cursor = await raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
@@ -163,8 +164,8 @@ def _sqlite_engine(url: URL, begin: str, *, pool_size: int) -> AsyncEngine:
 class _in_words:
     """Turns the driver's errors into those of the port."""
 
-    def __init__(self, path: str | None) -> None:
-        self._where = path or "the database"
+    def __init__(self, where: str) -> None:
+        self._where = where
 
     def __enter__(self) -> None:
         return None
@@ -177,4 +178,6 @@ class _in_words:
         code = getattr(cause, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == "53100":
             raise StorageFull(f"{reason}; make room on its disk") from error
+        if isinstance(cause, OSError):  # SQLite's are its own
+            reason += "; is the server running, and the URL (--database) right?"
         raise StorageUnavailable(reason) from error

@@ -86,7 +86,7 @@ class Orchestrator(Wire, frozen=True, kw_only=True):
     """A host. `agentId` is its participant on the message bus; `managedAgents` those not yet ended.
 
     `clockSkewMs` is the host's clock minus the relay's, measured at each heartbeat. `terminals` and
-    `desktop` are what it had when it registered; asked directly, what it has now.
+    `desktop` are what it had when it last looked; asked directly, what it has now.
     """
 
     id: str
@@ -164,14 +164,19 @@ class RegistrationReply(Wire, frozen=True, kw_only=True):
 class Heartbeat(Fence, frozen=True, kw_only=True):
     """`sentAt` is the host's clock; `rttMs` the last round trip it measured, to correct the skew.
 
-    `capabilities` is sent only when it changed since the last call that was answered.
+    `agents` are the ids of those that `load` counts; None from an older host, which does not tell.
+    `capabilities`, `terminals` and `desktop` are sent only when they changed since the last call that was
+    answered.
     """
 
     sent_at: int = 0
     rtt_ms: int = 0
     load: Load = Load()
+    agents: list[str] | None = None
     draining: bool = False
     capabilities: list[ProviderInfo] | None = None
+    terminals: list[TerminalInfo] | None = None
+    desktop: DesktopInfo | None = None
 
 
 class HeartbeatReply(Wire, frozen=True, kw_only=True):

@@ -110,14 +110,7 @@ class Keeper(Birth):
         request = 0
         try:
             if kind in (HOLD, WAIT, WATCH):
-                (offset,) = _struct.unpack("!Q", payload)
-                if kind != HOLD:
-                    connection.wait, connection.pushed = offset, kind == WATCH
-                    self.announce_to(connection)
-                else:
-                    connection.hold, connection.hold_until = offset, None
-                    if connection is self.birth:
-                        self.birth.hold_until = None
+                self.follow(connection, kind, _struct.unpack("!Q", payload)[0])
                 return
             if kind == INPUT:
                 (request,) = _struct.unpack_from("!I", payload)
@@ -148,6 +141,16 @@ class Keeper(Birth):
             self.refuse(connection, request, refusal.args[0], refusal.args[1])
         except (ValueError, KeyError, TypeError, _struct.error):  # type: ignore[attr-defined]
             self.drop(connection)
+
+    def follow(self, connection: Connection, kind: int, offset: int) -> None:
+        """Keep the output from `offset` on for this connection, or tell it of what comes after that."""
+        if kind != HOLD:
+            connection.wait, connection.pushed = offset, kind == WATCH
+            self.announce_to(connection)
+            return
+        connection.hold, connection.hold_until = offset, None
+        if connection is self.birth:
+            self.birth.hold_until = None
 
     def do_signal(self, asked: "dict[str, Any]") -> "dict[str, Any]":
         self.reap()

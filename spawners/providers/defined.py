@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,18 +182,8 @@ class Defined:
         elsewhere: frozenset[str] = frozenset(),
     ) -> Plan:
         """The plan of one table; `elsewhere` are values that go another way than argv."""
-        given = {
-            "model": value("model", ask.model) if ask.model is not None else None,
-            "resume": value("session id", ask.resume) if ask.resume is not None else None,
-            "session": value("session id", ask.session_id) if ask.session_id and not ask.resume else None,
-        }
         names = names_in(template)
-        for name in ("model", "resume"):
-            if given[name] is not None and name not in names | elsewhere:
-                raise ProviderError(
-                    "unsupported",
-                    f"{self.name} cannot be given a {name}: in its file, the argv for this has no {{{name}}}",
-                )
+        given = self._given(ask, names | elsewhere)
         values: dict[str, str | None] = {
             **given,
             "prompt": ask.prompt,
@@ -214,6 +204,21 @@ class Defined:
             opening=opening,
             session_id=ask.resume or (given["session"] if "session" in names else None),
         )
+
+    def _given(self, ask: Ask, taken: Set[str]) -> dict[str, str | None]:
+        """Its model and session. Raises `ProviderError` for one that is given and not `taken`."""
+        given = {
+            "model": value("model", ask.model) if ask.model is not None else None,
+            "resume": value("session id", ask.resume) if ask.resume is not None else None,
+            "session": value("session id", ask.session_id) if ask.session_id and not ask.resume else None,
+        }
+        for name in ("model", "resume"):
+            if given[name] is not None and name not in taken:
+                raise ProviderError(
+                    "unsupported",
+                    f"{self.name} cannot be given a {name}: in its file, the argv for this has no {{{name}}}",
+                )
+        return given
 
     def _check_argument(self, template: Template, prompt: str) -> None:
         """Raise `ProviderError` for a prompt that this argv cannot carry unchanged and unmistaken."""

@@ -224,3 +224,20 @@ async def test_old_endings_are_pruned_and_live_agents_never(start_relay: Any) ->
 
     await eventually(reached)
     assert (await relay.client().call(endpoints.GET_AGENT, path={"id": "ag-1"}, query=AgentQuery())).id
+
+
+async def test_a_host_that_is_not_connected_is_not_waited_for(start_relay: Any) -> None:
+    relay = await start_relay(fetch_timeout_s=0)
+    host = ScriptedHost(relay.client())
+    await host.register()
+    await host.report(agent("ag-1"))
+    message = InputRequest(text="x", timeout_ms=300_000)
+    with pytest.raises(ApiError, match=r"host h1 has not fetched it .* nothing happened: is its daemon run"):
+        await relay.client().call(endpoints.SEND_INPUT, message, path={"id": "ag-1"}, timeout_s=30)
+    async with host.commands() as commands:
+        sending = asyncio.create_task(
+            relay.client().call(endpoints.SEND_INPUT, message, path={"id": "ag-1"}, timeout_s=60)
+        )
+        envelope = await anext(commands)
+        await host.ack(envelope, result={"receipt": "written", "bytes": 2})
+        assert (await sending).bytes == 2

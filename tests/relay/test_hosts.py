@@ -15,6 +15,7 @@ from relay.wire.errors import ApiError, Code
 from relay.wire.events import EventType
 from relay.wire.health import Scope
 from relay.wire.orchestrators import Action, ActionRequest, HostStatus, Orchestrator, ProviderInfo
+from relay.wire.windows import DesktopInfo, TerminalInfo
 
 
 async def refused(call: Any) -> ApiError:
@@ -164,6 +165,18 @@ async def test_a_roster_is_wanted_once_after_each_registration(host: ScriptedHos
 async def test_new_capabilities_come_with_a_heartbeat(relay: RelayInProcess, host: ScriptedHost) -> None:
     await host.beat(capabilities=[ProviderInfo(name="codex", path="/x")])
     assert (await shown(relay)).providers == ["codex"]
+
+
+async def test_a_desktop_that_was_found_late_comes_with_a_heartbeat(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
+    desktop, terminals = DesktopInfo(kind="x11", source=":0"), [TerminalInfo(name="xterm", path="/bin/xterm")]
+    await host.beat(desktop=desktop, terminals=terminals)
+    for _ in range(2):
+        one = await shown(relay)
+        assert (one.epoch, one.providers) == (host.epoch, ["claude"])
+        assert (one.desktop, one.terminals) == (desktop, terminals)
+        await host.beat()
 
 
 async def test_a_drain_holds_before_the_host_knows_of_it(relay: RelayInProcess, host: ScriptedHost) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from relay.core.leases import Lease
 from relay.core.placement import place
 from relay.core.records import HostRecord
@@ -119,3 +121,32 @@ def test_an_ended_agent_gives_its_place_back_before_the_next_heartbeat() -> None
     assert lease.full
     lease.agent_ended("ag-new")
     assert lease.running == 3
+
+
+def test_an_older_host_is_taken_to_count_what_it_has_acknowledged() -> None:
+    lease = host("a", running=2)
+    lease.placed.update({"ag-acknowledged": True, "ag-on-its-way": False})
+    lease.agent_ended("ag-counted-by-the-heartbeat")
+    assert lease.running == 3
+    lease.count(None)
+    assert list(lease.placed) == ["ag-on-its-way"]
+    assert lease.running == 3
+
+
+@pytest.mark.parametrize("named", [[], ["ag-old"], ["ag-old", "ag-new", "ag-short"], ["ag-new"]])
+def test_a_count_from_before_the_last_word_on_an_agent_does_not_undo_it(named: list[str]) -> None:
+    lease = host("a")
+    lease.count(frozenset({"ag-old"}))
+    lease.placed.update({"ag-new": True, "ag-short": True})
+    lease.agent_ended("ag-short")
+    lease.agent_ended("ag-old")
+    assert lease.running == 1
+    lease.count(frozenset(named))
+    assert lease.running == 1
+
+
+def test_an_agent_that_came_and_went_between_two_counts_gives_nothing_back() -> None:
+    lease = host("a")
+    lease.count(frozenset({"ag-1"}))
+    lease.agent_ended("ag-started-by-the-host-itself")
+    assert lease.running == 1

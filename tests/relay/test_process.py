@@ -223,7 +223,8 @@ def test_a_newer_database_is_refused(program: RelayProcess) -> None:
     [
         (("--database", "mysql://h/d"), "use sqlite"),
         (("--database", "postgresql://h:port/d"), "cannot be read"),
-        (("--database", "postgresql://nobody@127.0.0.1:1/x"), "Connect"),
+        (("--database", "postgresql://nobody:pw@127.0.0.1:1/x"), "PostgreSQL at 127.0.0.1:1: "),
+        (("--database", "postgresql://nobody@127.0.0.1:1/x"), "is the server running, and the URL"),
         (("--database", "sqlite:////nonexistent/relay.db"), "unable to open"),
         (("--tls-cert", "/nope", "--tls-key", "/nope"), "cannot use /nope"),
         (("--log-file", "/nonexistent/relay.log"), "/nonexistent/relay.log"),

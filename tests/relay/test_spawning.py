@@ -15,7 +15,7 @@ from relay.wire.agents import CauseKind, Placement, Presence, SpawnRequest, Stat
 from relay.wire.commands import SpawnCommand
 from relay.wire.errors import ApiError, Code, ErrorDetail
 from relay.wire.health import Scope
-from relay.wire.orchestrators import ProviderInfo
+from relay.wire.orchestrators import Load, ProviderInfo
 
 
 async def test_a_spawn_reaches_its_host_with_everything_that_was_asked(
@@ -130,6 +130,40 @@ async def test_a_burst_spreads_over_the_hosts(relay: RelayInProcess) -> None:
         await ScriptedHost(relay.client(), id_).register(max_agents=5)
     placed = [(await relay.spawn()).orchestrator_id for _ in range(20)]
     assert {id_: placed.count(id_) for id_ in "abcd"} == dict.fromkeys("abcd", 5)
+
+
+async def test_a_heartbeat_from_before_a_spawn_does_not_hide_it(relay: RelayInProcess) -> None:
+    one, other = (ScriptedHost(relay.client(), id_) for id_ in "ab")
+    for each in (one, other):
+        await each.register()
+    first = await relay.spawn()
+    async with one.commands() as commands:
+        await one.ack(await anext(commands), agent(first.id))
+    await one.beat(agents=[])  # measured before it took the spawn
+    assert (await relay.spawn()).orchestrator_id == "b"
+
+
+async def test_a_heartbeat_from_before_an_end_does_not_take_the_place_again(relay: RelayInProcess) -> None:
+    host = ScriptedHost(relay.client())
+    await host.register(max_agents=1)
+    await host.report(agent("ag-1"))
+    await host.roster(agent("ag-1"))
+    await host.report(agent("ag-1", Status.SUCCEEDED))
+    await host.beat(running=1, agents=["ag-1"])  # measured before the end
+    assert (await relay.spawn()).orchestrator_id == "h1"
+
+
+async def test_a_roster_tells_what_its_host_counts(relay: RelayInProcess) -> None:
+    host = ScriptedHost(relay.client())
+    await host.register(max_agents=2)
+    first = await relay.spawn()
+    async with host.commands() as commands:
+        await host.ack(await anext(commands), agent(first.id))
+    await host.register(max_agents=2, load=Load(running=1))
+    assert "is full" in ((await relay.spawn()).reason or "")
+    async with host.commands() as commands:
+        await host.roster(agent(first.id))
+        assert (await anext(commands)).id
 
 
 async def test_nobody_took_it_by_the_deadline(relay: RelayInProcess) -> None:

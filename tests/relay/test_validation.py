@@ -46,6 +46,7 @@ BAD: list[tuple[dict[str, Any], Code, str]] = [
     ({"memory_bytes": 1024}, Code.INVALID, "memoryBytes must be at least 16777216"),
     ({"cpus": 0.0}, Code.INVALID, "cpus must be more than 0"),
     ({"cpus": float("inf")}, Code.INVALID, "cpus must be more than 0"),
+    ({"cpus": 1e9}, Code.INVALID, "at most 8192"),
     ({"restart": "sometimes"}, Code.INVALID, "restart must be"),
     ({"worktree": "main"}, Code.INVALID, "worktree is not supported"),
     ({"on_window_close": "stop"}, Code.INVALID, "onWindowClose is for mode terminal"),

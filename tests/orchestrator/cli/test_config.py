@@ -111,6 +111,14 @@ def test_set_keeps_comments_and_other_keys(muster: Muster) -> None:
     assert config.log.level == "info"
 
 
+def test_a_value_may_begin_with_a_dash(muster: Muster) -> None:
+    said = muster("config", "set", "policy.max_agents", "-5")
+    assert ("No such option" in said.err, ">= 0" in said.err) == (False, True)
+
+    assert muster("config", "set", "host.base_dir", "-x").code == 0
+    assert Config.load(muster.home, {}).host.base_dir == "-x"
+
+
 def test_set_survives_what_it_cannot_edit_in_place(muster: Muster) -> None:
     write(muster.home, "[policy]\nproviders = [\n  'claude',\n]\n")
 

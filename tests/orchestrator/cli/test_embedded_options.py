@@ -55,6 +55,7 @@ def test_without_them_the_host_decides_the_size_and_the_settings_the_sizing(
         (("--memory", "much"), "no amount of memory"),
         (("--cpus", "0"), "more than 0"),
         (("--cpus", "nan"), "more than 0"),
+        (("--cpus", "1e9"), "at most 8192"),
         (("--mode", "sideways"), "headless, embedded"),
     ],
 )

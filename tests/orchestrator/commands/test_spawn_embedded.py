@@ -74,6 +74,7 @@ def test_its_size_and_limits_are_shown(marked: Host) -> None:
         ({"memory_bytes": 1000}, "16 MiB"),
         ({"cpus": 0.0}, "more than 0"),
         ({"cpus": -1.0}, "more than 0"),
+        ({"cpus": 1e9}, "at most 8192"),
         ({"mode": Mode.HEADLESS, "size": {"rows": 5, "columns": 5}}, "embedded"),
         ({"mode": Mode.TERMINAL, "size": {"rows": 5, "columns": 5}}, "the window has one"),
         ({"mode": Mode.IN_PROCESS}, "headless or embedded"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
 
 from orchestrator.agents.record import AgentRecord
 from orchestrator.agents.registry import Registry
@@ -19,18 +22,39 @@ from spawners.errors import SpawnerError
 from spawners.session import Session
 
 
-class Unreachable:
-    """Sessions of which none can be reached."""
+class Both:
+    """Notes which agents are asked; `asked` is set once both are."""
 
     def __init__(self) -> None:
-        self.asked: set[str] = set()
-        self.all_asked = asyncio.Event()
+        self.seen: set[str] = set()
+        self.asked = asyncio.Event()
+
+    def see(self, agent_id: str) -> None:
+        self.seen.add(agent_id)
+        if len(self.seen) == 2:
+            self.asked.set()
+
+
+class Unreachable(Both):
+    """Sessions of which none can be reached."""
 
     def live(self, agent_id: str) -> Session | None:
-        self.asked.add(agent_id)
-        if len(self.asked) == 2:
-            self.all_asked.set()
+        self.see(agent_id)
         raise SpawnerError("the keeper does not answer")
+
+
+class Slow(Both):
+    """Sessions whose conversations are never ready to be told something."""
+
+    def live(self, agent_id: str) -> Session | None:
+        return cast(Any, self)
+
+    def get(self, agent_id: str) -> Any:
+        async def wait() -> None:
+            self.see(agent_id)
+            await asyncio.Event().wait()
+
+        return SimpleNamespace(conversation=SimpleNamespace(caught_up=SimpleNamespace(wait=wait)))
 
 
 def asking(agent_id: str) -> ManagedAgent:
@@ -47,17 +71,19 @@ def asking(agent_id: str) -> ManagedAgent:
     )
 
 
-async def test_one_that_cannot_be_denied_does_not_keep_the_others_pending(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sessions", [Unreachable, Slow])
+async def test_one_that_cannot_be_denied_does_not_keep_the_others_pending(
+    tmp_path: Path, sessions: type[Both]
+) -> None:
     registry = Registry(Database(str(tmp_path / "host.db")), "h")
     for agent_id in ("ag-000000000001", "ag-000000000002"):
         registry.create(AgentRecord(agent=asking(agent_id), directory=str(tmp_path)))
-    sessions = Unreachable()
-    nothing = cast(Any, None)
-    reach = Reach(registry, cast(Any, sessions), nothing, nothing, nothing, Policy())
+    both, nothing = cast(Any, sessions()), cast(Any, None)
+    reach = Reach(registry, both, nothing, both, nothing, Policy())
     expiring = asyncio.create_task(expire_approvals(reach))
 
     async with asyncio.timeout(10):
-        await sessions.all_asked.wait()
+        await both.asked.wait()
 
     assert not expiring.done()
     expiring.cancel()

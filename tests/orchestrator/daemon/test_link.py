@@ -55,6 +55,15 @@ async def test_it_registers_then_tells_its_whole_roster_then_beats(host: Host, r
     assert (beat.instance_id, beat.epoch) == (registration.instance_id, 1)
 
 
+async def test_a_heartbeat_names_the_agents_that_it_counts(host: Host, relay: ScriptedRelay) -> None:
+    await start(host, relay)
+    assert (await relay.beaten.next()).agents == []
+    agent = await local(host.spawn, *agent_argv("sleep"))
+    while not (beat := await relay.beaten.next()).agents:
+        pass
+    assert (beat.agents, beat.load.running) == ([agent.id], 1)
+
+
 async def test_unknown_at_a_heartbeat_it_registers_again(host: Host, relay: ScriptedRelay) -> None:
     first = await start(host, relay)
     await relay.beaten.next()
