@@ -40,6 +40,11 @@ class Lease:
         return max(0, self.record.load.running + len(self.placed) - self.freed)
 
     @property
+    def listens(self) -> bool:
+        """Whether its command stream is open: what is stored for it now is sent at once."""
+        return self.stream != 0
+
+    @property
     def full(self) -> bool:
         """`maxAgents` 0 means no limit."""
         limit = self.record.facts.max_agents

@@ -60,6 +60,7 @@ class CommandTable:
             "created_at": command.created_at,
             "expires_at": command.expires_at,
             "deadline_at": command.deadline_at,
+            "delivered_at": command.delivered_at,
         }
         result = await self._connection.execute(_ADD, values)
         key = result.inserted_primary_key
