@@ -109,23 +109,32 @@ class Commands:
     async def _take(self, lease: Lease, number: int, after: int) -> list[CommandEnvelope]:
         """Return what is to be sent. It is noted as delivered before it is written, never after:
         a command that may have arrived is not given to anybody else."""
+        async with self._store.reading() as transaction:
+            pending = await transaction.commands.pending(lease.record.id, after)
         now = now_ms()
+        if any(command.delivered_at is None for command in pending):
+            pending = await self._deliver(lease, number, after, now)
+        if lease.stream != number:
+            return []
+        return [_envelope(command) for command in pending if not _expired(command, now)]
+
+    async def _deliver(self, lease: Lease, number: int, after: int, now: int) -> list[CommandRecord]:
+        """Note all as delivered that is to be sent, and return it; delete what came too late for that."""
         async with self._changes.begin() as change:
             if lease.stream != number:
                 return []
             pending = await change.tx.commands.pending(lease.record.id, after)
-            expired = [c for c in pending if c.expires_at is not None and c.expires_at <= now]
-            stale = [command.id for command in expired if command.delivered_at is None]
+            new = [command for command in pending if command.delivered_at is None]
+            stale = [command.id for command in new if _expired(command, now)]
             if stale:
                 await change.tx.commands.delete(stale)
-            to_send = [command for command in pending if command not in expired]
-            fresh = [command for command in to_send if command.delivered_at is None]
+            fresh = [command for command in new if not _expired(command, now)]
             if fresh:
                 await change.tx.commands.mark_delivered([command.id for command in fresh], now)
             spawned = [c.agent_id for c in fresh if c.agent_id is not None and c.kind == "spawn"]
             if spawned:
                 await change.tx.agents.mark_delivered(spawned, now)
-        return [_envelope(command) for command in to_send]
+        return pending
 
     async def ack(self, host_id: str, command_id: int, ack: CommandAck) -> CommandResult:
         """Settle a command for good. Repeating it changes nothing; a command that is not known any
@@ -243,6 +252,10 @@ class Commands:
             "is its daemon running (`muster up` there)?",
             delivered=False,
         )
+
+
+def _expired(command: CommandRecord, now: int) -> bool:
+    return command.expires_at is not None and command.expires_at <= now
 
 
 def _envelope(command: CommandRecord) -> CommandEnvelope:

@@ -43,6 +43,11 @@ class Lease:
         return max(0, counted + len(self.placed) - sum(self.ended.values()))
 
     @property
+    def listens(self) -> bool:
+        """Whether its command stream is open: what is stored for it now is sent at once."""
+        return self.stream != 0
+
+    @property
     def full(self) -> bool:
         """`maxAgents` 0 means no limit."""
         limit = self.record.facts.max_agents

@@ -98,6 +98,7 @@ class NewCommand:
     host_id: str | None = None
     expires_at: int | None = None
     deadline_at: int | None = None
+    delivered_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

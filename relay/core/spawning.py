@@ -65,7 +65,13 @@ class Spawning:
             )
             await change.tx.agents.put([record])
             await change.tx.commands.add(
-                NewCommand(command, record.stored_at, choice.host_id, deadline_at=record.agent.deadline_at)
+                NewCommand(
+                    command,
+                    record.stored_at,
+                    choice.host_id,
+                    deadline_at=record.agent.deadline_at,
+                    delivered_at=record.delivered_at,
+                )
             )
             change.agent_event(EventType.AGENT_QUEUED, record)
             if choice.host_id is not None:
@@ -92,7 +98,8 @@ class Spawning:
             self._queue.poke()
             return
         lease.placed[record.id] = False
-        self._queue.watch(record.agent.deadline_at)
+        if record.delivered_at is None:
+            self._queue.watch(record.agent.deadline_at)
 
     def _record(self, caller: Caller, request: SpawnRequest, choice: Choice) -> AgentRecord:
         now = now_ms()
@@ -128,4 +135,7 @@ class Spawning:
             tags=request.tags,
             capabilities=request.capabilities,
         )
-        return AgentRecord(agent, now, caller.name)
+        lease = self._leases.get(choice.host_id)
+        # To note that here saves a transaction of its own between the caller's answer and the host.
+        delivered_at = now if lease is not None and lease.listens else None
+        return AgentRecord(agent, now, caller.name, delivered_at)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import URL, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -20,6 +21,7 @@ from relay.store.agents import AgentTable
 from relay.store.commands import CommandTable
 from relay.store.events import EventTable
 from relay.store.hosts import HostTable
+from relay.store.sqlite import Connection
 from relay.store.tokens import TokenTable
 
 __all__ = ["SqlStore", "SqlTransaction", "database_url"]
@@ -137,28 +139,33 @@ class SqlStore:
 
 
 def _sqlite_engine(url: URL, begin: str, *, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+    async def connect() -> aiosqlite.Connection:
+        return await Connection(lambda: _opened(str(url.database)))
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # sqlite3 itself would begin too late, and never IMMEDIATE
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={BUSY_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "secure_delete=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    engine = create_async_engine(
+        url, async_creator=connect, pool_size=pool_size, max_overflow=0, pool_timeout=60
+    )
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.driver_connection.opening = begin
 
     assert isinstance(engine.sync_engine, Engine)
     return engine
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    # Not by sqlite3 itself, which would begin too late, and never IMMEDIATE.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for pragma in (
+        f"busy_timeout={BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
 
 
 class _in_words:

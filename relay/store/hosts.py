@@ -17,6 +17,10 @@ from relay.wire.orchestrators import Load, Registration
 
 __all__ = ["HostTable"]
 
+# Built once, for that takes ten times as long as to run one.
+_LAST_SEQ = select(HOSTS.c.last_seq).where(HOSTS.c.id == bindparam("host"))
+_SET_LAST_SEQ = update(HOSTS).where(HOSTS.c.id == bindparam("host")).values(last_seq=bindparam("seq"))
+
 
 class HostTable:
     """See `core.ports.Hosts`."""
@@ -51,10 +55,10 @@ class HostTable:
         await self._connection.execute(statement, beats)
 
     async def last_seq(self, host_id: str) -> int:
-        return await self._connection.scalar(select(HOSTS.c.last_seq).where(HOSTS.c.id == host_id)) or 0
+        return await self._connection.scalar(_LAST_SEQ, {"host": host_id}) or 0
 
     async def set_last_seq(self, host_id: str, seq: int) -> None:
-        await self._connection.execute(update(HOSTS).where(HOSTS.c.id == host_id).values(last_seq=seq))
+        await self._connection.execute(_SET_LAST_SEQ, {"host": host_id, "seq": seq})
 
     async def delete(self, host_id: str) -> None:
         await self._connection.execute(delete(HOSTS).where(HOSTS.c.id == host_id))

@@ -28,6 +28,21 @@ async def test_a_command_is_sent_on_every_stream_until_it_is_acknowledged(
         assert await anext(commands) == two
 
 
+async def test_a_spawn_belongs_to_the_host_that_listens_from_the_moment_it_is_stored(
+    relay: RelayInProcess, host: ScriptedHost
+) -> None:
+    earlier = await relay.spawn()
+    assert earlier.reason == "waits for h1 to fetch it"
+    async with host.commands() as commands:
+        await anext(commands)
+        queued = await relay.spawn()
+        assert queued.reason is not None
+        assert queued.reason.startswith("sent to h1 at ")
+    async with host.commands() as commands:  # the line may have broken just then
+        sent = [await anext(commands), await anext(commands)]
+        assert [each.body.agent_id for each in sent] == [earlier.id, queued.id]  # type: ignore[union-attr]
+
+
 async def test_a_stream_is_resumed_after_the_last_id(relay: RelayInProcess, host: ScriptedHost) -> None:
     await relay.spawn()
     async with host.commands() as commands:
