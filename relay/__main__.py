@@ -116,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a relay until SIGTERM or SIGINT; return the exit code."""
     options = _arguments(argv)
     gc.freeze()  # what is imported stays: to look through it again and again, and at the end, takes 0.1 s
+    gc.enable()
     os.umask(0o077)  # prompts and variables pass through the database: its folder may be open to others
     if options.home:
         os.environ["MUSTER_HOME"] = options.home
