@@ -65,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = parse(given)
     gc.freeze()  # what is imported stays: to look through it again and again, and at the end, takes 0.1 s
+    gc.enable()
     home = Home.from_environment()
     try:
         config = configuration(options, home)

@@ -34,6 +34,7 @@ from relay.wire.duplex import tune
 from relay.wire.ending import when_asked_to_end
 from relay.wire.home import Home
 from relay.wire.private import remove_file
+from relay.wire.server import Server
 from relay.wire.serving import SOCKET_OPTIONS
 
 DEFAULT_BIND = "127.0.0.1:4850"
@@ -115,6 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a relay until SIGTERM or SIGINT; return the exit code."""
     options = _arguments(argv)
     gc.freeze()  # what is imported stays: to look through it again and again, and at the end, takes 0.1 s
+    gc.enable()
     os.umask(0o077)  # prompts and variables pass through the database: its folder may be open to others
     if options.home:
         os.environ["MUSTER_HOME"] = options.home
@@ -206,14 +208,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to `_serve`, which has more to do than uvicorn."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _serve(options: argparse.Namespace, home: Home, listener: socket.socket) -> None:
     try:
         store = SqlStore(database_url(options.database or home.relay_database))
@@ -229,7 +223,7 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
             home.admin_token(), lambda text: home.write_private(home.admin_token_file, text + "\n")
         )
         await relay.start(admin)
-        server = _Server(
+        server = Server(
             uvicorn.Config(
                 relay.asgi,
                 http="httptools",
@@ -260,9 +254,9 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
         await relay.stop()
 
 
-def _stop_on_signals(server: uvicorn.Server, relay: Relay) -> None:
+def _stop_on_signals(server: Server, relay: Relay) -> None:
     def stop() -> None:
-        server.should_exit = True
+        server.end()
         relay.begin_stop()
 
     loop = asyncio.get_running_loop()

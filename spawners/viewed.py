@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import cached_property
 
 from spawners.launch import Size
-from spawners.screen.paint import Painter, paint
+from spawners.screen.paint import Painter, blank, paint
 from spawners.screen.queries import QueryFilter
 from spawners.screen.unfinished import unfinished
 from spawners.shared_emulation import SharedEmulation
+from spawners.spool import Spool
 
 __all__ = ["Viewed"]
 
@@ -24,13 +26,17 @@ class Viewed:
     """The bytes for one viewer's terminal, out of an emulation that runs only when it is needed."""
 
     def __init__(self, directory: str, view: Size) -> None:
-        self._emulation = SharedEmulation(directory)
+        self._directory = directory
         self._filter = QueryFilter()
         self._painter = Painter(view)
         self._painted_at = 0.0
         self._covered = False  # whether the last painting was of the alternate screen
         self.uncovered = False
         """Whether the program has shown its other screen again, which this viewer has never been given."""
+
+    @cached_property
+    def _emulation(self) -> SharedEmulation:
+        return SharedEmulation(self._directory)
 
     def passed_on(self, data: bytes) -> bytes:
         """The program's next bytes without its queries, for a viewer of the terminal's own size."""
@@ -43,6 +49,8 @@ class Viewed:
 
         If `view` is the same size, what is written from there on follows it without a seam.
         """
+        if view == size and Spool(self._directory).end == 0:
+            return blank(), 0  # a new window's: loading an emulator is a third of what its start takes
         async with self._emulation.caught_up() as emulation:
             self._painter = Painter(view)
             self._covered, self.uncovered = emulation.screen.modes.alternate, False

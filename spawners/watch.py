@@ -66,6 +66,7 @@ class Watches:
     def __init__(self, forget_s: float = FORGET_S) -> None:
         self._forget_s = forget_s
         self._watches: dict[str, _Watch] = {}
+        self._loads = False
 
     def _of(self, ref: SessionRef) -> _Watch:
         if not read_sizes(ref.directory):
@@ -109,8 +110,10 @@ class Watches:
         async def answers(first: int, upto: int) -> bytes:
             return await self._of(session.ref).emulation.replies(first, upto)
 
-        # The first emulator of a process takes half a second to load, half of the patience of a keeper.
-        asyncio.get_running_loop().run_in_executor(None, _load_engine)
+        # The first emulator of a process takes a while to load, and a keeper has a second's patience.
+        if not self._loads and read_sizes(session.ref.directory):
+            self._loads = True
+            asyncio.get_running_loop().run_in_executor(None, _load_engine)
         session.respond(answers)
 
     def close(self) -> None:

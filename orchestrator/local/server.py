@@ -21,6 +21,7 @@ from relay.wire.endpoints import Endpoint
 from relay.wire.home import Home
 from relay.wire.local import write_local
 from relay.wire.private import remove_file
+from relay.wire.server import Server
 from relay.wire.serving import SOCKET_OPTIONS, Call, routes
 
 __all__ = ["LocalServer"]
@@ -28,13 +29,6 @@ __all__ = ["LocalServer"]
 BACKLOG = 512
 CLOSE_WITHIN_S = 1
 """How long open streams may hold up the end of the daemon."""
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """Leave the signals to the daemon."""
-        yield
 
 
 class LocalServer:
@@ -56,7 +50,7 @@ class LocalServer:
             timeout_graceful_shutdown=CLOSE_WITHIN_S,
             **SOCKET_OPTIONS,
         )
-        self._server = _Server(config)
+        self._server = Server(config)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -93,7 +87,7 @@ class LocalServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self._server.end()
         if self._task is not None:
             await self._task
         self._socket.close()

@@ -24,8 +24,9 @@ __all__ = ["Watching"]
 
 log = structlog.get_logger()
 
-LOOK_S = 1.0
-"""The end of a process is told at once; this finds what was missed, as one whose number another has taken."""
+LOOK_S = 5.0
+"""The end of a process is told at once, where the system can tell; else, and while the disk is full, a look
+finds it."""
 GRACE_S = 5.0
 WORDS = {
     CLOSED: "it was closed",
@@ -54,6 +55,7 @@ class Watching:
         self._runs = False
         self._open: dict[str, str] = {}
         """By agent, with the last word of a window whose end could not be written down yet."""
+        self._wanted = asyncio.Event()
 
     def recover(self) -> None:
         """Take up the windows that an earlier daemon has left. One that had not reported may still do so."""
@@ -74,19 +76,26 @@ class Watching:
         self._open.setdefault(agent_id, "")
         if self._runs:
             self._await_exit(agent_id)
+        self._wanted.set()
 
     async def run(self) -> None:
-        """Look, without end, once the agents are known whose windows may be gone."""
+        """Look, without end, once the agents are known whose windows may be gone.
+
+        Each window is looked at once its end would be told: until then another may have taken its number.
+        """
         self._runs = True
         for agent_id in self._open:
             self._await_exit(agent_id)
         while True:
             for agent_id in list(self._open):
                 self._look(agent_id)
-            await asyncio.sleep(self._look_s)
+            self._wanted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._look_s if self._open else None):
+                    await self._wanted.wait()
 
     def _await_exit(self, agent_id: str) -> None:
-        """Look as soon as its process has ended. If the number is another's by now, the next look tells."""
+        """Look as soon as its process has ended."""
         record = self._registry.get(agent_id)
         if record is None or record.agent.window is None or record.agent.window.pid is None:
             return
@@ -119,6 +128,7 @@ class Watching:
             self._change(agent_id, state=WindowState.CLOSED, closed_at=now_ms(), reason=reason)
         except ApiError as error:  # a full disk: the next look tries again
             log.error("window.not_written", agent=agent_id, error=error.message)
+            self._wanted.set()
             return
         log.info("window.closed", agent=agent_id, terminal=window.terminal, why=reason)
         self._open.pop(agent_id, None)

@@ -12,6 +12,7 @@ from spawners.launch import Size
 from spawners.screen.base import VIEWED_MODES, Cell, Cursor, Modes
 from spawners.screen.ghostty_cells import CellReader
 from spawners.screen.ghostty_history import SLACK, History, grid_ref, pieces
+from spawners.screen.ghostty_types import POINTERS, new, new_bytes, size_of
 
 __all__ = ["GhosttyScreen"]
 
@@ -43,14 +44,14 @@ def _outside(data: Any) -> _Outside:
     return found
 
 
-@ffi.callback("void(GhosttyTerminal, void*, const uint8_t*, size_t)")  # type: ignore[untyped-decorator]
+@ffi.callback(POINTERS["write_pty"])  # type: ignore[untyped-decorator]
 def _write_pty(_terminal: Any, data: Any, reply: Any, length: int) -> None:
     replies = _outside(data).replies
     if len(replies) + length <= REPLY_BYTES:
         replies += ffi.buffer(reply, length)[:]
 
 
-@ffi.callback("bool(GhosttyTerminal, void*, GhosttySizeReportSize*)")  # type: ignore[untyped-decorator]
+@ffi.callback(POINTERS["report_size"])  # type: ignore[untyped-decorator]
 def _size(_terminal: Any, data: Any, out: Any) -> bool:
     size = _outside(data).size
     out.rows, out.columns = size.rows, size.columns
@@ -58,17 +59,17 @@ def _size(_terminal: Any, data: Any, out: Any) -> bool:
     return True
 
 
-@ffi.callback("bool(GhosttyTerminal, void*, GhosttyColorScheme*)")  # type: ignore[untyped-decorator]
+@ffi.callback(POINTERS["color_scheme"])  # type: ignore[untyped-decorator]
 def _color_scheme(_terminal: Any, _data: Any, out: Any) -> bool:
     out[0] = lib.GHOSTTY_COLOR_SCHEME_DARK
     return True
 
 
-_name = ffi.new("uint8_t[]", NAME)
-_name_string = ffi.new("GhosttyString*", {"ptr": _name, "len": len(NAME)})
+_name = new_bytes(NAME)
+_name_string = new("GhosttyString", {"ptr": _name, "len": len(NAME)})
 
 
-@ffi.callback("GhosttyString(GhosttyTerminal, void*)")  # type: ignore[untyped-decorator]
+@ffi.callback(POINTERS["version"])  # type: ignore[untyped-decorator]
 def _version(_terminal: Any, _data: Any) -> Any:
     return _name_string[0]
 
@@ -83,17 +84,17 @@ def _options(handle: Any, history_lines: int) -> dict[str, Any]:
         "SIZE": _size,
         "COLOR_SCHEME": _color_scheme,
         "XTVERSION": _version,
-        "COLOR_FOREGROUND": ffi.new("GhosttyColorRgb*", rgb[0]),
-        "COLOR_BACKGROUND": ffi.new("GhosttyColorRgb*", rgb[1]),
-        "COLOR_CURSOR": ffi.new("GhosttyColorRgb*", rgb[0]),
-        "DEFAULT_CURSOR_STYLE": ffi.new(
-            "GhosttyTerminalCursorStyle*", lib.GHOSTTY_TERMINAL_CURSOR_STYLE_BLOCK_HOLLOW
+        "COLOR_FOREGROUND": new("GhosttyColorRgb", rgb[0]),
+        "COLOR_BACKGROUND": new("GhosttyColorRgb", rgb[1]),
+        "COLOR_CURSOR": new("GhosttyColorRgb", rgb[0]),
+        "DEFAULT_CURSOR_STYLE": new(
+            "GhosttyTerminalCursorStyle", lib.GHOSTTY_TERMINAL_CURSOR_STYLE_BLOCK_HOLLOW
         ),
-        "MODE_DEFAULT": ffi.new("GhosttyTerminalModeConfig*", {"mode": CLUSTERS, "value": True}),
-        "MODE": ffi.new("GhosttyTerminalModeConfig*", {"mode": CLUSTERS, "value": True}),
-        "KITTY_IMAGE_STORAGE_LIMIT": ffi.new("uint64_t*", 0),
-        "SCROLLBACK_MAX_LINES": ffi.new("size_t*", lines),
-        "SCROLLBACK_MAX_BYTES": ffi.new("size_t*", lines * 64 * 1024),
+        "MODE_DEFAULT": new("GhosttyTerminalModeConfig", {"mode": CLUSTERS, "value": True}),
+        "MODE": new("GhosttyTerminalModeConfig", {"mode": CLUSTERS, "value": True}),
+        "KITTY_IMAGE_STORAGE_LIMIT": new("uint64_t", 0),
+        "SCROLLBACK_MAX_LINES": new("size_t", lines),
+        "SCROLLBACK_MAX_BYTES": new("size_t", lines * 64 * 1024),
     }
 
 
@@ -113,7 +114,7 @@ class GhosttyScreen:
 
     def __init__(self, size: Size, history_lines: int = 0) -> None:
         _check(size)
-        made = ffi.new("GhosttyTerminal*")
+        made = new("GhosttyTerminal")
         if lib.ghostty_terminal_new(ffi.NULL, made, size.columns, size.rows):
             raise MemoryError("the terminal emulator could not be given memory")
         self._terminal = made[0]
@@ -121,7 +122,9 @@ class GhosttyScreen:
         self._handle = ffi.new_handle(self._outside)
         for name, value in _options(self._handle, history_lines).items():
             lib.ghostty_terminal_set(
-                self._terminal, getattr(lib, "GHOSTTY_TERMINAL_OPT_" + name), ffi.cast("void*", value)
+                self._terminal,
+                getattr(lib, "GHOSTTY_TERMINAL_OPT_" + name),
+                ffi.cast(POINTERS["void"], value),
             )
         self.resize(size)
         self._reader = CellReader(self._terminal)
@@ -186,7 +189,7 @@ class GhosttyScreen:
         return ["".join([cell.text for cell in row]).rstrip(" ") for row in self._reader.read()]
 
     def resume(self) -> bytes:
-        options = ffi.new("GhosttyFormatterTerminalOptions*")
+        options = new("GhosttyFormatterTerminalOptions")
         extra, screen = options.extra, options.extra.screen
         options.size, extra.size, screen.size = map(ffi.sizeof, (options[0], extra, screen))
         options.emit = lib.GHOSTTY_FORMATTER_FORMAT_VT
@@ -195,7 +198,7 @@ class GhosttyScreen:
         options.selection = selection = self._selection(lib.GHOSTTY_POINT_TAG_ACTIVE, 0, 1, columns=1)
         extra.scrolling_region = extra.tabstops = extra.keyboard = True
         screen.cursor = screen.style = screen.hyperlink = screen.charsets = True
-        formatter = ffi.new("GhosttyFormatter*")
+        formatter = new("GhosttyFormatter")
         if not selection or lib.ghostty_formatter_terminal_new(
             ffi.NULL, formatter, self._terminal, options[0]
         ):
@@ -218,12 +221,12 @@ class GhosttyScreen:
         return self._plain(kept - count, count)
 
     def _get(self, name: str, kind: str) -> Any:
-        out = ffi.new(kind + "*")
+        out = new(kind)
         lib.ghostty_terminal_get(self._terminal, getattr(lib, "GHOSTTY_TERMINAL_DATA_" + name), out)
         return out[0]
 
     def _mode(self, mode: int) -> bool:
-        out = ffi.new("GhosttyTerminalModeConfig*", {"mode": mode})
+        out = new("GhosttyTerminalModeConfig", {"mode": mode})
         failed = lib.ghostty_terminal_get(self._terminal, lib.GHOSTTY_TERMINAL_DATA_MODE, out)
         return not failed and bool(out.value)
 
@@ -240,8 +243,8 @@ class GhosttyScreen:
         end = grid_ref(self._terminal, tag, columns - 1, first + rows - 1)
         if start is None or end is None:
             return None
-        selection = ffi.new("GhosttySelection*")
-        selection.size = ffi.sizeof("GhosttySelection")
+        selection = new("GhosttySelection")
+        selection.size = size_of("GhosttySelection")
         selection.start, selection.end = start[0], end[0]
         return selection
 
@@ -251,8 +254,8 @@ class GhosttyScreen:
         selection = self._selection(tag, first, count, self.size.columns) if count else None
         if selection is None:
             return [""] * count
-        options = ffi.new("GhosttyTerminalSelectionFormatOptions*")
-        options.size = ffi.sizeof("GhosttyTerminalSelectionFormatOptions")
+        options = new("GhosttyTerminalSelectionFormatOptions")
+        options.size = size_of("GhosttyTerminalSelectionFormatOptions")
         options.emit = lib.GHOSTTY_FORMATTER_FORMAT_PLAIN
         options.trim = True
         options.selection = selection
@@ -272,7 +275,7 @@ def _visible(text: bytes) -> str:
 
 def _sized(call: Any) -> bytes:
     """What `call(buffer, room, length)` writes, by asking for the length first."""
-    length = ffi.new("size_t*")
+    length = new("size_t")
     call(ffi.NULL, 0, length)
-    buffer = ffi.new("uint8_t[]", max(1, length[0]))
+    buffer = new_bytes(max(1, length[0]))
     return b"" if call(buffer, len(buffer), length) else ffi.buffer(buffer, length[0])[:]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pyghostty import ffi, lib
 
 from spawners.screen.base import Cell, Color, Style
+from spawners.screen.ghostty_types import new, new_bytes, size_of
 
 __all__ = ["CellReader"]
 
@@ -14,7 +15,7 @@ KNOWN_CELLS = 65536
 """Bound of the decoded cells remembered per screen; beyond it they are decoded anew."""
 
 BLANK = Cell()
-STYLE_SIZE = ffi.sizeof("GhosttyStyle")
+STYLE_SIZE = size_of("GhosttyStyle")
 SHAPES = {
     lib.GHOSTTY_RENDER_STATE_CURSOR_VISUAL_STYLE_BLOCK: 1,
     lib.GHOSTTY_RENDER_STATE_CURSOR_VISUAL_STYLE_UNDERLINE: 3,
@@ -58,9 +59,9 @@ class CellReader:
 
     def __init__(self, terminal: Any) -> None:
         self._terminal = terminal
-        self._state = ffi.new("GhosttyRenderState*")
-        self._rows = ffi.new("GhosttyRenderStateRowIterator*")
-        self._cells = ffi.new("GhosttyRenderStateRowCells*")
+        self._state = new("GhosttyRenderState")
+        self._rows = new("GhosttyRenderStateRowIterator")
+        self._cells = new("GhosttyRenderStateRowCells")
         for made in (
             lib.ghostty_render_state_new(ffi.NULL, self._state),
             lib.ghostty_render_state_row_iterator_new(ffi.NULL, self._rows),
@@ -68,13 +69,13 @@ class CellReader:
         ):
             if made:
                 raise MemoryError("the terminal emulator could not be given memory")
-        self._view = ffi.new("GhosttyCellsView*")
-        self._raw_style = ffi.new("GhosttyStyle*")
+        self._view = new("GhosttyCellsView")
+        self._raw_style = new("GhosttyStyle")
         self._raw_style.size = STYLE_SIZE
-        self._text = ffi.new("uint8_t[]", 512)
-        self._buffer = ffi.new("GhosttyBuffer*", {"ptr": self._text, "cap": 512})
+        self._text = new_bytes(512)
+        self._buffer = new("GhosttyBuffer", {"ptr": self._text, "cap": 512})
         self._out = {
-            name: ffi.new(kind + "*")
+            name: new(kind)
             for name, kind in {
                 "CODEPOINT": "uint32_t",
                 "CONTENT_TAG": "GhosttyCellContentTag",
@@ -85,8 +86,8 @@ class CellReader:
             }.items()
         }
         self._keys = {name: getattr(lib, "GHOSTTY_CELL_DATA_" + name) for name in self._out}
-        self._dirty = ffi.new("GhosttyRenderStateDirty*")
-        self._changed = ffi.new("uint16_t*")
+        self._dirty = new("GhosttyRenderStateDirty")
+        self._changed = new("uint16_t")
         self._last: list[list[Cell]] = []
         self._wide_blanks = False
         self._known: dict[int, Cell | _Kind] = {}
@@ -101,8 +102,8 @@ class CellReader:
     def cursor_shape(self) -> int:
         """As `Cursor.shape`; the hollow block, which no program can ask for, is made the default one."""
         lib.ghostty_render_state_update(self._state[0], self._terminal)
-        style = ffi.new("GhosttyRenderStateCursorVisualStyle*")
-        blinks = ffi.new("bool*")
+        style = new("GhosttyRenderStateCursorVisualStyle")
+        blinks = new("bool")
         get = lib.ghostty_render_state_get
         get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR_VISUAL_STYLE, style)
         get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR_BLINKING, blinks)

@@ -9,6 +9,8 @@ from typing import Any
 
 from pyghostty import ffi, lib
 
+from spawners.screen.ghostty_types import POINTERS, new, size_of
+
 __all__ = ["SLACK", "History", "grid_ref", "pieces"]
 
 PIECE = 4096
@@ -22,21 +24,18 @@ ERASES = re.compile(rb"\x1b(?:\[3J|c)")
 PRIMARY = lib.GHOSTTY_TERMINAL_SCREEN_PRIMARY
 
 
-def _by_twin(name: str, result: str) -> Any:
+def _by_twin(name: str, kind: str) -> Any:
     # cffi cannot pass a union by value; the library's own binding declares a struct of the same layout.
-    return ffi.cast(f"GhosttyResult(*)(GhosttyTerminal, GhosttyPointS, {result}*)", ffi.addressof(lib, name))
+    return ffi.cast(POINTERS[kind], ffi.addressof(lib, name))
 
 
-_track = _by_twin("ghostty_terminal_grid_ref_track", "GhosttyTrackedGridRef")
-_grid_ref = _by_twin("ghostty_terminal_grid_ref", "GhosttyGridRef")
-_track_set = ffi.cast(
-    "GhosttyResult(*)(GhosttyTrackedGridRef, GhosttyTerminal, GhosttyPointS)",
-    ffi.addressof(lib, "ghostty_tracked_grid_ref_set"),
-)
+_track = _by_twin("ghostty_terminal_grid_ref_track", "track")
+_grid_ref = _by_twin("ghostty_terminal_grid_ref", "grid_ref")
+_track_set = _by_twin("ghostty_tracked_grid_ref_set", "track_set")
 
 
 def _point(tag: int, column: int, row: int) -> Any:
-    point = ffi.new("GhosttyPointS*")
+    point = new("GhosttyPointS")
     point.tag = tag
     point.value.x, point.value.y = column, row
     return point[0]
@@ -44,8 +43,8 @@ def _point(tag: int, column: int, row: int) -> Any:
 
 def grid_ref(terminal: Any, tag: int, column: int, row: int) -> Any:
     """A reference to a cell, good until the terminal changes; None if there is no such cell."""
-    ref = ffi.new("GhosttyGridRef*")
-    ref.size = ffi.sizeof("GhosttyGridRef")
+    ref = new("GhosttyGridRef")
+    ref.size = size_of("GhosttyGridRef")
     return None if _grid_ref(terminal, _point(tag, column, row), ref) else ref
 
 
@@ -61,12 +60,12 @@ class History:
     def __init__(self, terminal: Any) -> None:
         self._terminal = terminal
         self._top = _point(lib.GHOSTTY_POINT_TAG_ACTIVE, 0, 0)
-        self._ref = ffi.new("GhosttyTrackedGridRef*")
+        self._ref = new("GhosttyTrackedGridRef")
         if _track(terminal, self._top, self._ref):
             raise MemoryError("the terminal emulator could not be given memory")
-        self._place = ffi.new("GhosttyPointCoordinate*")
-        self._rows = ffi.new("size_t*")
-        self._active = ffi.new("GhosttyTerminalScreen*")
+        self._place = new("GhosttyPointCoordinate")
+        self._rows = new("size_t")
+        self._active = new("GhosttyTerminalScreen")
         self.scrolled = 0
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from spawners.launch import Size
 from spawners.screen.base import VIEWED_MODES, Cell, Cursor, Modes, Screen
 from spawners.screen.sgr import sgr
 
-__all__ = ["VIEWED_MODES", "Painter", "paint", "prepare", "restore", "row_bytes"]
+__all__ = ["VIEWED_MODES", "Painter", "blank", "paint", "prepare", "restore", "row_bytes"]
 
 BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
 """Synchronized update: a terminal that knows it shows nothing in between; others ignore it."""
@@ -62,6 +62,12 @@ def restore(modes: Modes | None = None) -> bytes:
             b"" if alternate else b"\x1b[999;1H\r\n",
         )
     )
+
+
+def blank() -> bytes:
+    """As `paint` of a screen that nothing was written to yet, whatever its size; needs no emulator."""
+    modes = Modes(private=frozenset(EXPECTED))
+    return CANCEL + BEGIN + _clear(modes) + _mode_bytes(modes) + _cursor_bytes(Cursor()) + END
 
 
 def paint(screen: Screen, view: Size) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from relay.wire.agents import ManagedAgent, SpawnRequest
 from relay.wire.client import AsyncClient
 from relay.wire.health import Scope, TokenRequest
 from relay.wire.queries import AgentQuery
+from relay.wire.server import Server
 from relay.wire.serving import SOCKET_OPTIONS
 
 __all__ = ["RelayInProcess", "eventually"]
@@ -32,12 +32,6 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class RelayInProcess:
@@ -62,14 +56,14 @@ class RelayInProcess:
             timeout_graceful_shutdown=1,
             **SOCKET_OPTIONS,
         )
-        self._server = _Server(config)
+        self._server = Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
 
     async def stop(self) -> None:
         for client in self.clients:
             await client.close()
         self.clients.clear()
-        self._server.should_exit = True
+        self._server.end()
         self.relay.begin_stop()
         await self._serving
         await self.relay.stop()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +42,37 @@ async def test_the_first_bytes_give_the_present_screen(spawner: KeeperSpawner, s
     assert_same(eye.screen, await true_screen(session))
     await eye.attachment.close()
     assert not await eye.see()
+
+
+FIRST_LOOK = """
+import asyncio, sys
+from spawners.attach import Attachment
+from spawners.launch import Size, Viewer
+
+async def look():
+    attachment = await Attachment.open(sys.argv[1], Viewer("window", Size()))
+    await anext(aiter(attachment))
+    print(*(name for name in sys.modules if "ghostty" in name or "pyte" in name))
+    await attachment.close()
+
+asyncio.run(look())
+"""
+
+
+async def test_a_viewer_who_is_there_before_the_first_output_needs_no_emulator(
+    spawner: KeeperSpawner, scripted: Scripted, fifo: Path
+) -> None:
+    text = b"\x1b[1;31mred\x1b[0m\tover"
+    session = await spawner.spawn(scripted(f"await:{fifo}", f"raw:{text.hex()}", "sleep", size=Size()))
+    run = [sys.executable, "-c", FIRST_LOOK, session.ref.directory]
+    assert await asyncio.to_thread(subprocess.check_output, run, text=True) == "\n"
+
+    eye = await Eye.open(session)
+    await eye.see()
+    await asyncio.to_thread(fifo.write_text, "go")
+    await eye.see_until("over")
+    assert_same(eye.screen, await true_screen(session))
+    await eye.attachment.close()
 
 
 SEAMS = [

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -284,3 +285,33 @@ async def test_a_look_never_takes_an_answer_away_nor_doubles_it(
         await watches.look(session)
     watches.close()
     assert b"wrong: []" in await with_looks
+
+
+# ---- who has no terminal asks nothing
+
+RESPONDS = """
+import asyncio, os, sys
+from spawners.client import KeeperSpawner
+from spawners.launch import SessionRef
+from spawners.watch import Watches
+
+async def respond(directory, aside):
+    spawner = KeeperSpawner(os.path.dirname(directory), aside, aside)
+    session = await spawner.reattach(SessionRef(os.path.basename(directory), directory))
+    Watches().respond(session)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    print(any(name in sys.modules for name in ("pyghostty", "pyte")))
+    await session.detach()
+
+asyncio.run(respond(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("size", [None, Size()], ids=["pipes", "terminal"])
+async def test_an_emulator_is_loaded_only_for_who_has_a_terminal(
+    spawner: KeeperSpawner, scripted: Scripted, tmp_path: Path, size: Size | None
+) -> None:
+    session = await spawner.spawn(scripted("sleep", size=size))
+    run = [sys.executable, "-c", RESPONDS, session.ref.directory, str(tmp_path / "aside")]
+    loaded = await asyncio.to_thread(subprocess.check_output, run, text=True)
+    assert loaded == f"{size is not None}\n"

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from muster_processes import PYTHON
 
@@ -43,16 +44,22 @@ def shown_in(process: subprocess.Popen[bytes]) -> AgentRecord:
     return AgentRecord(agent=agent, directory=f"/nowhere/{agent.id}", window=key)
 
 
+def watch(folder: Path) -> tuple[Registry, Watching, list[tuple[str, StopIntent]]]:
+    """Who sees windows go, and what that stops."""
+    registry = Registry(Database(str(folder / "host.db")), "here")
+    stopped: list[tuple[str, StopIntent]] = []
+    farewells = Farewells(Home(str(folder), str(folder), str(folder)))
+    watching = Watching(
+        registry, farewells, lambda *intent: stopped.append(intent), _os.boot_id(), look_s=SELDOM_S
+    )
+    return registry, watching, stopped
+
+
 @pytest.mark.parametrize("recovered", [True, False])
 async def test_a_window_that_is_killed_is_known_to_be_gone_without_a_look(
     tmp_path: Path, process: subprocess.Popen[bytes], recovered: bool
 ) -> None:
-    registry = Registry(Database(str(tmp_path / "host.db")), "here")
-    stopped: list[tuple[str, StopIntent]] = []
-    farewells = Farewells(Home(str(tmp_path), str(tmp_path), str(tmp_path)))
-    watching = Watching(
-        registry, farewells, lambda *intent: stopped.append(intent), _os.boot_id(), look_s=SELDOM_S
-    )
+    registry, watching, stopped = watch(tmp_path)
     record = shown_in(process)
     if recovered:
         registry.create(record)
@@ -75,3 +82,22 @@ async def test_a_window_that_is_killed_is_known_to_be_gone_without_a_look(
         "its process is gone",
     )
     assert [(agent_id, intent.by) for agent_id, intent in stopped] == [(record.id, "window")]
+
+
+async def test_a_window_whose_number_another_process_has_taken_is_known_to_be_gone_without_a_look(
+    tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    registry, watching, stopped = watch(tmp_path)
+    running = asyncio.create_task(watching.run())
+    await asyncio.sleep(0)
+    other = shown_in(process)
+    assert other.window is not None
+    assert other.window.started is not None
+    earlier = msgspec.structs.replace(other.window, started=other.window.started - 1)
+    record = registry.create(msgspec.structs.replace(other, window=earlier))
+
+    watching.watch(record.id)
+    await registry.when(record.id, lambda agent: agent.window is not None and not agent.window.is_open, 20)
+
+    running.cancel()
+    assert [agent_id for agent_id, _ in stopped] == [record.id]

@@ -21,6 +21,25 @@ print(engine_name(), replay_bytes(), screen.text()[0])
 print(engine_note())
 """
 
+ASKED = """
+import sys
+import pyghostty  # which asks for some of its own
+from spawners.launch import Size
+from spawners.screen.engines import open_screen
+from spawners.screen.paint import paint
+asked = []
+def look(frame, event, value):
+    if event == "call" and frame.f_code.co_name == "parse_type":
+        asked.append(frame.f_locals["cdecl"])
+sys.setprofile(look)
+screen = open_screen(Size(), history_lines=10, engine="ghostty")
+screen.feed(b"x" * 5000)
+paint(screen, Size())
+screen.history(0)
+sys.setprofile(None)
+print(*asked)
+"""
+
 
 def run(breaks: str) -> list[str]:
     argv = [sys.executable, "-c", BROKEN.format(breaks=breaks)]
@@ -31,6 +50,11 @@ def test_the_best_engine_is_used() -> None:
     assert engine_name() == next(iter(ENGINES))
     assert engine_note() == ""
     assert replay_bytes() > replay_bytes("pyte") > 0
+
+
+def test_the_types_of_the_library_are_looked_up_together() -> None:
+    argv = [sys.executable, "-c", ASKED]
+    assert subprocess.run(argv, check=True, capture_output=True, text=True).stdout == "MusterTypes\n"
 
 
 @pytest.mark.parametrize(

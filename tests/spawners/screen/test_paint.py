@@ -10,7 +10,7 @@ from screen_fixtures import RECORDINGS, SIZE, Open, assert_same, recording
 from spawners.launch import Size
 from spawners.screen.base import Cursor, Modes, Screen
 from spawners.screen.engines import ENGINES, open_screen
-from spawners.screen.paint import Painter, paint, prepare, restore
+from spawners.screen.paint import Painter, blank, paint, prepare, restore
 
 JUNK = (
     b"old text\x1b[31;7m\x1b[3;4r\x1b[?6h\x1b[4h\x1b(0\x1b[?1003h\x1b[?1006h\x1b[>31u\x1b=\x1b[5 q"
@@ -39,6 +39,15 @@ def test_a_painted_screen_is_the_screen(name: str, opened: Open, viewer: Screen)
         screen = opened(recording(name).output[:cut])
         viewer.feed(paint(screen, SIZE))
         assert_same(viewer, screen)
+
+
+def test_a_blank_screen_is_a_new_one(opened: Open, viewer: Screen) -> None:
+    screen = opened()
+    viewer.feed(blank())
+    assert_same(viewer, screen)
+    for one in (screen, viewer):
+        one.feed(b"a\tb\n\n\n\n\n\n\nlq" + b"c" * 80 + b"\x1b[5;9H!")
+    assert_same(viewer, screen)
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
