@@ -98,8 +98,6 @@ def failure() -> OSError:
 close_handle = _function("CloseHandle", BOOL, HANDLE)
 create_file = _function("CreateFileW", HANDLE, LPCWSTR, DWORD, DWORD, c_void_p, DWORD, DWORD, HANDLE)
 create_pipe = _function("CreatePipe", BOOL, POINTER(HANDLE), POINTER(HANDLE), c_void_p, DWORD)
-peek_pipe = _function("PeekNamedPipe", BOOL, HANDLE, c_void_p, DWORD, c_void_p, POINTER(DWORD), c_void_p)
-cancel_io = _function("CancelIoEx", BOOL, HANDLE, c_void_p)
 create_process = _function(
     "CreateProcessW", BOOL, LPCWSTR, LPWSTR, c_void_p, c_void_p, BOOL, DWORD, c_void_p, LPCWSTR, c_void_p,
     POINTER(PROCESS_INFORMATION),
