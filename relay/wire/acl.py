@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any
 
-__all__ = ["is_private", "restrict", "supported"]
+__all__ = ["is_private", "restrict", "says_private", "supported"]
 
 supported: bool = not hasattr(os, "getuid")
 """Where files have a user's number, their modes say who may open one."""
@@ -25,8 +25,9 @@ _PROTECTED = 0x80000000
 _TOKEN_QUERY, _TOKEN_USER = 0x8, 1
 _REVISION = 1
 _ACE = re.compile(r"\(([^)]*)\)")
-_OF_THE_MACHINE = frozenset({"SY", "BA", "S-1-5-18", "S-1-5-32-544"})
-"""The system and its administrators, who can take every file anyway."""
+_OF_THE_MACHINE = frozenset({"SY", "BA", "LA", "S-1-5-18", "S-1-5-32-544"})
+"""The system and its administrators, who can take every file anyway. LA is the one that Windows is born with:
+it is called so even where it is the user of this process."""
 _OF_THE_OWNER = frozenset({"OW", "CO", "S-1-3-4", "S-1-3-0"})
 
 
@@ -61,9 +62,13 @@ def restrict(path: str) -> None:
 
 def is_private(path: str) -> bool:
     """Whether nobody but this user, the system and its administrators may open `path`."""
-    described = _described(path)
+    return says_private(_described(path), _own_sid())
+
+
+def says_private(described: str, own: str) -> bool:
+    """Whether this owner and access list, in SDDL, are those of a file that is private to the user `own`."""
     owner, _, aces = described.partition("D:")
-    allowed = _OF_THE_MACHINE | {_own_sid()}
+    allowed = _OF_THE_MACHINE | {own}
     if owner.removeprefix("O:").partition("G:")[0] not in allowed or "NO_ACCESS_CONTROL" in aces:
         return False
     entries = [entry.split(";") for entry in _ACE.findall(aces)]

@@ -20,6 +20,7 @@ _supported = hasattr(signal, "CTRL_BREAK_EVENT")
 ctypes: Any = importlib.import_module("ctypes") if _supported else None  # every command would wait for it
 _MODIFY = 0x0002
 _FOREVER = 0xFFFFFFFF
+_ALREADY_EXISTS = 183
 
 
 def ask_to_end(pid: int) -> bool:
@@ -47,8 +48,11 @@ def when_asked_to_end(tell: Callable[[], object]) -> None:
         return
     kernel = _kernel()
     event = kernel.CreateEventW(None, True, False, _name(os.getpid()))
+    if event and ctypes.get_last_error() == _ALREADY_EXISTS:
+        kernel.CloseHandle(event)
+        event = None
     if not event:
-        return  # somebody has taken the name: then it can only be ended by force
+        return  # somebody else has taken the name, and could ask: then it can only be ended by force
 
     def wait() -> None:
         kernel.WaitForSingleObject(event, _FOREVER)
@@ -64,7 +68,7 @@ def _name(pid: int) -> str:
 
 @functools.cache
 def _kernel() -> Any:
-    library = ctypes.WinDLL("kernel32")
+    library = ctypes.WinDLL("kernel32", use_last_error=True)
     pointer, number = ctypes.c_void_p, ctypes.c_uint32
     library.OpenEventW.restype = library.CreateEventW.restype = pointer
     library.OpenEventW.argtypes = [number, ctypes.c_int, ctypes.c_wchar_p]

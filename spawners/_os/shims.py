@@ -45,8 +45,8 @@ program finds its own beside itself."""
 _COMMAND = re.compile(r"(?:^|[@&(|])\s*(?P<words>(?:\"[^\"%\r\n]*\"|[^\"%&|<>^()\r\n])+?)\s*%\*\s*\)?\s*$")
 _CALL = re.compile(r"&\s+(?P<words>(?:\"[^\"$\r\n]*\"|[^\"$&|<>()\r\n])+?)\s*\$args\s*$")
 _AROUND = re.compile(
-    r"\s*(?:@?\s*(?:echo\s+off|goto\s+\w+|:\w*|::.*|rem\b.*|set\s.*|exit\s+/b(?:\s+%errorlevel%)?|(?:set|end)local|call\s+:find_dp0"
-    r"|if\s+(?:not\s+)?(?:exist|defined)\s.*|\).*|))\s*",
+    r"\s*(?:@?\s*(?:echo\s+off|goto\s+\w+|:\w*|::.*|rem\b.*|set\s[^&|]*|exit\s+/b(?:\s+%errorlevel%)?|(?:set|end)local|call\s+:find_dp0"
+    r"|if\s+(?:not\s+)?(?:exist|defined)\s[^&|]*\(|\)(?:\s*else\s*\()?|))\s*",
     re.IGNORECASE,
 )
 """A line of a batch file that only finds out where it is and which node to take."""

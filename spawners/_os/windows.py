@@ -50,6 +50,8 @@ _READ, _WRITE, _SHARE_ALL, _EXISTING, _ANY = 0x80000000, 0x40000000, 7, 3, 4
 _SHARING_VIOLATION = 32
 _NO_WINDOW, _BREAKAWAY = 0x08000000, 0x01000000
 _ALWAYS = ("SYSTEMROOT", "TEMP", "TMP")
+_LOOK_S = 0.1
+"""Whoever asks `is_locked` has the file open for a moment; so has a virus scanner."""
 _REMOVE_S = 5.0
 """A file that somebody has open is not deleted; whoever has one of an agent's open closes it soon."""
 
@@ -66,12 +68,17 @@ def lock_new(path: str) -> int:
     It belongs to the open file: whoever inherits that holds it on, without a gap, and it is freed when the
     last holder is gone. Raises `BlockingIOError` if it is taken.
     """
-    handle = api.create_file(path, _READ | _WRITE, 0, None, _ANY, 0x80, None)
-    if handle == api.INVALID:
+    deadline = time.monotonic() + _LOOK_S
+    while True:
+        handle = api.create_file(path, _READ | _WRITE, 0, None, _ANY, 0x80, None)
+        if handle != api.INVALID:
+            break
         failure = api.failure()
-        if failure.winerror == _SHARING_VIOLATION:
+        if failure.winerror != _SHARING_VIOLATION:
+            raise failure
+        if time.monotonic() > deadline:
             raise BlockingIOError(errno.EAGAIN, "it is locked", path)
-        raise failure
+        time.sleep(0.002)
     return msvcrt.open_osfhandle(handle, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT)
 
 

@@ -104,8 +104,8 @@ def on_exit(pid: int, callback: Callable[[], None]) -> None:
     ticket, wait = next(_tickets), wintypes.HANDLE()
 
     def collect_ticket() -> None:
+        api.unregister_wait(wait, api.INVALID)  # returns when `ended` has: not before may it be forgotten
         _waiting.pop(ticket, None)
-        api.unregister_wait(wait, None)
         api.close_handle(handle)
         callback()
 

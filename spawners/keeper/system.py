@@ -78,10 +78,13 @@ else:
             close(fd)
 
     def complain(text: str) -> None:
-        """Into the log."""
+        """Into the log, as far as the disk has space for it."""
         data = text.encode()
-        while data:
-            data = data[write(2, data) :]
+        try:
+            while data:
+                data = data[write(2, data) :]
+        except OSError:
+            pass
 
     def variable(name: str) -> str:
         return posix.environ.get(name.encode(), b"").decode()

@@ -32,9 +32,9 @@ class Wire(State):
         except OSError:
             return
         connection.owes = listener.token
-        if len(self.connections) > MAX_CONNECTIONS:
-            self.drop(connection)
-        elif not connection.owes:
+        if len(self.connections) > MAX_CONNECTIONS:  # strangers first: anybody may open as many as they like
+            self.drop(next((one for one in self.connections.values() if one.owes), connection))
+        if not connection.owes:
             self.send(connection, HELLO, self.hello())
 
     def on_frame(self, fd: int) -> None:

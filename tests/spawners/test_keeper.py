@@ -459,3 +459,11 @@ def test_the_counter_of_a_cgroup_of_its_own_is_evidence_where_the_kernel_log_is_
 
     fact = f"oom_kill of {cgroup} rose by 1, which holds only this agent"
     assert eval(told) == [signal.SIGKILL, ("", ""), (fact, "")]
+
+
+@pytest.mark.needs("linux")
+def test_a_complaint_that_the_disk_has_no_space_for_is_no_reason_to_end() -> None:
+    code = "from spawners.keeper.system import complain; complain('request: x'); print('goes on')"
+    with open("/dev/full", "wb") as log:
+        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, check=True)
+    assert done.stdout == b"goes on\n"

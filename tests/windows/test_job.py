@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +23,19 @@ from muster_processes import PYTHON, is_running, until
 from spawners import _os
 from spawners._os.loopback import read_address
 from spawners.client import KeeperSpawner
-from spawners.errors import SessionLost, SpawnFailed
+from spawners.errors import SessionLost, SpawnerError, SpawnFailed
+from spawners.keeper.wire import MAX_CONNECTIONS
 from spawners.launch import Chunk, Launch
 from spawners.session import Session
 from spawners.tree import PLACE
 
 Scripted = Callable[..., Launch]
 pytestmark = pytest.mark.needs("windows")
+
+if sys.platform == "win32":
+    from spawners.keeper.windows import api
+    from spawners.keeper.windows.execute import NotStarted, command_line, find
+    from spawners.keeper.windows.job import job_name
 
 
 async def first_line(session: Session) -> str:
@@ -92,6 +101,31 @@ async def test_the_processes_of_an_agent_are_known_by_its_job(
     assert not _os.has_mark(child, mark + "x")
 
 
+async def test_all_processes_of_a_job_are_told_where_more_live_than_were_expected(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await spawner.spawn(scripted("start-child", "sleep"))
+    child = int((await first_line(session)).removeprefix("child "))
+    job = api.open_job(4, False, job_name(session.ref.directory))  # JOB_OBJECT_QUERY
+
+    assert {session.identity.pid, child} <= set(api.process_ids(job, 1)) == set(api.process_ids(job))
+    api.close_handle(job)
+
+
+async def test_a_signal_is_heard_or_it_is_said_that_it_could_not_be_sent(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await spawner.spawn(scripted("print:up", "sleep"))
+    await first_line(session)
+    try:
+        await session.signal(signal.SIGINT)
+    except SpawnerError:  # wine sends none
+        assert (await session.live_members())[0] == session.identity
+    else:
+        async with asyncio.timeout(20):
+            assert (await session.wait()).code != 0
+
+
 def test_a_process_is_not_ended_in_place_of_an_earlier_one_of_its_number() -> None:
     with subprocess.Popen([PYTHON, "-I", "-S", "-c", "import time; time.sleep(60)"]) as child:
         found = _os.process(child.pid)
@@ -136,6 +170,18 @@ def test_a_lock_is_held_by_whoever_inherited_it(tmp_path: Path) -> None:
     until(lambda: not _os.is_locked(path), "the lock to be free")
 
 
+def test_a_lock_is_taken_although_somebody_looks_whether_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    looking = path.open()
+    leaving = threading.Timer(0.02, looking.close)
+    leaving.start()
+
+    os.close(_os.lock_new(str(path)))
+    assert looking.closed
+    leaving.join()
+
+
 # ---- who may ask
 
 
@@ -157,6 +203,19 @@ async def test_who_does_not_show_the_token_is_told_nothing(
         assert slow.recv(100) != b""
     with Peer(session.ref) as peer:
         assert peer.hello["pid"] == session.identity.pid
+
+
+async def test_strangers_do_not_keep_out_who_has_the_token(
+    spawner: KeeperSpawner, scripted: Scripted
+) -> None:
+    session = await spawner.spawn(scripted("sleep"))
+    port, _ = read_address(json.loads(Path(session.ref.directory, "spec.json").read_text())["socket"])
+    with contextlib.ExitStack() as strangers:
+        for _ in range(MAX_CONNECTIONS):
+            strangers.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+        with Peer(session.ref) as peer:
+            assert peer.hello["pid"] == session.identity.pid
+        assert (await session.live_members())[0] == session.identity
 
 
 async def test_nobody_can_delete_the_address_of_a_living_keeper(
@@ -204,6 +263,28 @@ async def test_arguments_reach_a_program_as_they_are(spawner: KeeperSpawner, scr
     session = await spawner.spawn(scripted(argv=(PYTHON, "-I", "-S", "-c", code, *words)))
 
     assert json.loads(await seen(session)) == words
+
+
+async def test_variables_reach_a_program_as_they_are(spawner: KeeperSpawner, scripted: Scripted) -> None:
+    code = "import os; print(ascii(os.environ['ODD']))"
+    env = {"ODD": "a=b;%X% é€😀", "SYSTEMROOT": os.environ["SYSTEMROOT"]}
+    session = await spawner.spawn(scripted(argv=(PYTHON, "-I", "-S", "-c", code), env=env))
+
+    assert (await seen(session)).decode().strip() == ascii(env["ODD"])
+
+
+def test_an_empty_place_in_path_is_not_the_folder_in_which_an_agent_works(tmp_path: Path) -> None:
+    (tmp_path / "tool.exe").write_text("")
+    with pytest.raises(NotStarted, match="PATH"):
+        find("tool", {"PATH": ";C:\\nowhere;"}, str(tmp_path))
+    assert Path(find("tool", {"PATH": ";.;"}, str(tmp_path))[0]) == tmp_path / "tool.exe"
+
+
+def test_a_command_line_is_measured_in_what_windows_counts() -> None:
+    with pytest.raises(NotStarted) as refused:
+        command_line(PYTHON, [PYTHON, "😀" * 17_000])
+    assert refused.value.args[0] == errno.E2BIG
+    assert command_line(PYTHON, [PYTHON, "é" * 30_000])
 
 
 async def test_a_crash_is_told_in_words(spawner: KeeperSpawner, scripted: Scripted) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 INVALID = c_void_p(-1).value
 INFINITE = 0xFFFFFFFF
+ERROR_MORE_DATA = 234
+PROCESS_IDS = 3  # JobObjectBasicProcessIdList: two numbers, then the list
 SYNCHRONIZE, TERMINATE, VM_READ, QUERY = 0x100000, 0x1, 0x10, 0x1000
-ERROR_BROKEN_PIPE = 109
 
 
 class COORD(Structure):
@@ -50,10 +51,6 @@ class ACCOUNTING(Structure):
         ("period_kernel", LARGE_INTEGER), ("faults", DWORD), ("total", DWORD), ("active", DWORD),
         ("terminated", DWORD),
     )  # fmt: skip
-
-
-class PROCESS_IDS(Structure):
-    _fields_ = (("assigned", DWORD), ("listed", DWORD), ("ids", c_size_t * 1024))
 
 
 class CPU_RATE(Structure):
@@ -98,8 +95,6 @@ def failure() -> OSError:
 close_handle = _function("CloseHandle", BOOL, HANDLE)
 create_file = _function("CreateFileW", HANDLE, LPCWSTR, DWORD, DWORD, c_void_p, DWORD, DWORD, HANDLE)
 create_pipe = _function("CreatePipe", BOOL, POINTER(HANDLE), POINTER(HANDLE), c_void_p, DWORD)
-peek_pipe = _function("PeekNamedPipe", BOOL, HANDLE, c_void_p, DWORD, c_void_p, POINTER(DWORD), c_void_p)
-cancel_io = _function("CancelIoEx", BOOL, HANDLE, c_void_p)
 create_process = _function(
     "CreateProcessW", BOOL, LPCWSTR, LPWSTR, c_void_p, c_void_p, BOOL, DWORD, c_void_p, LPCWSTR, c_void_p,
     POINTER(PROCESS_INFORMATION),
@@ -169,3 +164,16 @@ def structure(kind: Any, job: int, number: int) -> Any:
     if not query_job(job, number, ctypes.byref(found), sizeof(found), None):
         raise failure()
     return found
+
+
+def process_ids(job: int, room: int = 1024) -> list[int]:
+    """Of all processes in the job, however many; `room` is for how many to begin with. Raises OSError."""
+    while True:
+        found = ctypes.create_string_buffer(2 * sizeof(DWORD) + room * sizeof(c_size_t))
+        told = query_job(job, PROCESS_IDS, found, len(found), None)
+        if not told and ctypes.get_last_error() != ERROR_MORE_DATA:
+            raise failure()
+        assigned, listed = (DWORD * 2).from_buffer(found)
+        if told:
+            return list((c_size_t * listed).from_buffer(found, 2 * sizeof(DWORD)))
+        room = 2 * max(room, assigned)

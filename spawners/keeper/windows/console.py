@@ -5,7 +5,9 @@ assert sys.platform == "win32"
 
 """A pseudo console (ConPTY): what a terminal is on Windows since 10.1809."""
 
+import _winapi
 import errno
+import os
 import threading
 from ctypes import wintypes
 
@@ -13,6 +15,7 @@ from spawners.keeper.windows import api
 from spawners.keeper.windows.system import Reader, Writer
 
 END_OF_FILE = b"\x1a\r"  # ^Z and Enter
+REJECT_REMOTE = 8  # PIPE_REJECT_REMOTE_CLIENTS; the rest of the mode is 0: bytes, and reads that wait
 
 
 class Tty:
@@ -21,7 +24,7 @@ class Tty:
     def __init__(self, rows: int, columns: int) -> None:
         self.inner: list[int] = []
         inner_input, keyboard = make_pipe()
-        screen, inner_output = make_pipe()
+        screen, inner_output = make_output()
         self.inner = [inner_input, inner_output]
         made = wintypes.HANDLE()
         code = api.create_console(api.COORD(columns, rows), inner_input, inner_output, 0, made)
@@ -79,3 +82,13 @@ def make_pipe() -> "tuple[int, int]":
     if not api.create_pipe(read, write, None, 65536):
         raise api.failure()
     return read.value or 0, write.value or 0
+
+
+def make_output() -> "tuple[int, int]":
+    """As `make_pipe`; its read end is for a `Reader`."""
+    name = r"\\.\pipe\muster-%d-%s" % (os.getpid(), os.urandom(16).hex())
+    mode = _winapi.PIPE_ACCESS_INBOUND | _winapi.FILE_FLAG_OVERLAPPED | _winapi.FILE_FLAG_FIRST_PIPE_INSTANCE
+    read = _winapi.CreateNamedPipe(name, mode, REJECT_REMOTE, 1, 0, 65536, 0, _winapi.NULL)
+    return read, _winapi.CreateFile(
+        name, _winapi.GENERIC_WRITE, 0, _winapi.NULL, _winapi.OPEN_EXISTING, 0, _winapi.NULL
+    )

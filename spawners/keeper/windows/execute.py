@@ -20,7 +20,7 @@ if MYPY:
 
     Place = tuple[str, int, list[int], "int | None"]  # directory, job, files, pseudo console
 
-MOST_CHARACTERS = 32767  # of a command line, with its end (CreateProcess)
+MOST_CHARACTERS = 32767  # of a command line in UTF-16, with its end (CreateProcess)
 DANGEROUS = '"%!^&|<>\r\n'  # to the one who parses the command line of a batch file, cmd.exe
 BATCH = (".bat", ".cmd")
 EXTENSIONS = ".COM;.EXE;.BAT;.CMD"
@@ -54,7 +54,7 @@ def find(name: str, env: "dict[str, str]", cwd: str) -> "tuple[str, list[str]]":
     else:
         system = lookup(env, "SYSTEMROOT", os.environ.get("SYSTEMROOT", "C:\\Windows"))
         path = lookup(env, "PATH", "%s\\System32;%s" % (system, system))
-        searched = folders = [folder.strip('"') or "." for folder in path.split(";")]
+        searched = folders = [folder for folder in (part.strip('"') for part in path.split(";")) if folder]
     for folder in folders:
         base = os.path.join(cwd, folder, name.replace("/", "\\"))
         for extension in extensions:
@@ -62,7 +62,7 @@ def find(name: str, env: "dict[str, str]", cwd: str) -> "tuple[str, list[str]]":
                 return os.path.abspath(base) + extension, searched
         if not searched and os.path.isfile(base):
             return os.path.abspath(base), searched  # CreateProcess says whether it is a program
-    where = "in any directory of PATH" if searched else "and has no extension of PATHEXT that is there"
+    where = "and has no extension of PATHEXT that is there" if folders == [""] else "in any directory of PATH"
     raise NotStarted(errno.ENOENT, "%s was not found %s" % (name, where), list(searched))
 
 
@@ -78,10 +78,11 @@ def command_line(path: str, argv: "list[str]") -> str:
         )
         raise NotStarted(errno.EINVAL, message, [])
     line = subprocess.list2cmdline([path, *argv[1:]])
-    if len(line) >= MOST_CHARACTERS:
+    length = len(line.encode("utf-16-le", "surrogatepass")) // 2
+    if length >= MOST_CHARACTERS:
         message = "cannot execute %s: a command line of %d characters is too long, %d are the most"
         hint = " (hand long texts over on stdin or in a file)"
-        raise NotStarted(errno.E2BIG, message % (path, len(line), MOST_CHARACTERS - 1) + hint, [])
+        raise NotStarted(errno.E2BIG, message % (path, length, MOST_CHARACTERS - 1) + hint, [])
     return line
 
 
@@ -150,7 +151,7 @@ def call(path: str, line: str, block: str, place: "Place") -> "tuple[int, int]":
         attributes.add(HANDLES, row, ctypes.sizeof(row))
     startup.attributes = ctypes.cast(attributes.buffer, ctypes.c_void_p)
     text = ctypes.create_unicode_buffer(line)
-    environment = ctypes.create_unicode_buffer(block, len(block))
+    environment = ctypes.create_unicode_buffer(block)
     try:
         done = api.create_process(
             path, text, None, None, console is None, flags, environment, cwd, ctypes.byref(startup), made

@@ -25,7 +25,7 @@ if MYPY:
     from spawners.keeper.terminal import Terminal
 
 KILLED = 1  # exit code of what we kill; `taskkill` has the same
-EXTENDED_LIMITS, PROCESS_IDS, ACCOUNTING, COMPLETION_PORT, CPU_RATE = 9, 3, 1, 7, 15
+EXTENDED_LIMITS, ACCOUNTING, COMPLETION_PORT, CPU_RATE = 9, 1, 7, 15
 KILL_ON_CLOSE, MEMORY_LIMIT, DIE_ON_CRASH = 0x2000, 0x200, 0x400
 RATE_ENABLED, RATE_HARD = 1, 4
 JOB_MEMORY_LIMIT = 10  # a message: an allocation was refused for the limit
@@ -139,13 +139,16 @@ class Tree:
             self.refused_memory |= kind.value == JOB_MEMORY_LIMIT
             bell.ring()
 
-    def pids(self) -> "list[int]":
-        found = api.structure(api.PROCESS_IDS, self.job, PROCESS_IDS)
-        return [int(pid) for pid in found.ids[: found.listed]]
+    def pids(self) -> "list[int] | None":
+        """None if Windows does not tell: the agent must not end of that, as it would with us."""
+        try:
+            return api.process_ids(self.job)
+        except OSError:
+            return None
 
     def members(self) -> "list[Member]":
         members = []
-        for pid in self.pids():
+        for pid in self.pids() or ():
             process = api.open_process(api.QUERY, False, pid)
             if not process:
                 continue
@@ -168,14 +171,13 @@ class Tree:
 
     def is_empty(self) -> bool:
         """Nothing of the job lives; asked twice, as one that is being made may be in neither list."""
-        return not self.pids() and not self.pids()
+        return self.pids() == [] and self.pids() == []
 
     def signal(self, number: int, terminal: "Terminal | None") -> None:
         """The few signals that have a meaning here. Raises Refusal."""
-        if number == SIGINT:
-            self.interrupt(terminal)
-        elif number == SIGBREAK and terminal is None:
-            self.press_break()
+        if number == SIGINT or (number == SIGBREAK and terminal is None):
+            if not (self.interrupt(terminal) if number == SIGINT else self.press_break()):
+                raise Refusal("failed", "signal %s: its console does not take it" % number)
         elif number in FATAL:
             api.terminate_process(self.process, KILLED)
         else:

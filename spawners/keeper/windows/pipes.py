@@ -8,6 +8,7 @@ assert sys.platform == "win32"
 Windows cannot poll a pipe. Each has a number here, which no file of the C library has.
 """
 
+import _winapi
 import errno
 import itertools
 import msvcrt
@@ -15,7 +16,6 @@ import os
 import select
 import socket
 import threading
-from ctypes import wintypes
 from typing import Protocol
 
 from spawners.keeper.windows import api
@@ -23,7 +23,7 @@ from spawners.keeper.windows import api
 POLLIN, POLLOUT, POLLERR = 1, 4, 8
 PIECE = 65536  # bytes that a thread moves at once
 MOST_READ = 4 * PIECE  # bytes that wait to be fetched; then the program has to wait
-PEEK_S = 1.0  # until a thread has fetched what is in its pipe already
+FETCH_S = 1.0  # until a thread has fetched what is in its pipe already
 
 
 class Device(Protocol):
@@ -83,43 +83,46 @@ class Bell:
 
 
 class Reader:
-    """Our end of a pipe that a program writes; `number` reads it."""
+    """Our end of a pipe that a program writes; `number` reads it.
+
+    It is overlapped: to ask anything of another one would wait for as long as its thread waits in a read, and
+    only of such a read can be told whether it has got something that the thread does not know of yet.
+    """
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
-        self.fd = msvcrt.open_osfhandle(handle, os.O_RDONLY | os.O_BINARY)
         self.data = bytearray()
         self.ended = self.closed = False
+        self.begun: _winapi.Overlapped | None = None
         self.moved = threading.Condition()
         self.number = _enter(self)
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self) -> None:
         while not self.ended:
-            try:
-                data = os.read(self.fd, PIECE)
-            except OSError:
-                data = b""
             with self.moved:
                 self.moved.wait_for(lambda: self.closed or len(self.data) < MOST_READ)
-                self.data += data
-                self.ended = self.closed or not data
+                begun = self.begun = None if self.closed else begin_read(self.handle)
+                self.moved.notify_all()
+            data = b"" if begun is None else wait_for_read(begun)
+            with self.moved:
+                self.begun = None
+                self.data += data or b""
+                self.ended = self.closed or begun is None or data is None
                 self.moved.notify_all()
             _alarm()
-        os.close(self.fd)
+        api.close_handle(self.handle)
 
     def events(self, wanted: int) -> int:
         return POLLIN & wanted if self.data or self.ended else 0
 
-    def in_pipe(self) -> bool:
-        """Whether something is there that the thread has not fetched yet."""
-        count = wintypes.DWORD()
-        return bool(api.peek_pipe(self.handle, None, 0, None, count, None)) and count.value > 0
+    def is_waiting(self) -> bool:
+        """Whether the thread has fetched all that was in the pipe."""
+        return self.begun is not None and api.wait_for(self.begun.event, 0) != 0
 
     def read(self, most: int) -> bytes:
         with self.moved:
-            if not self.data and not self.ended and self.in_pipe():
-                self.moved.wait_for(lambda: self.data or self.ended, PEEK_S)
+            self.moved.wait_for(lambda: self.data or self.ended or self.is_waiting(), FETCH_S)
             if not self.data and not self.ended:
                 raise BlockingIOError
             data = bytes(self.data[:most])
@@ -131,8 +134,25 @@ class Reader:
         with self.moved:
             self.closed = True
             self.moved.notify_all()
-            if not self.ended:  # then the handle is still open, and ours
-                api.cancel_io(self.handle, None)
+            if self.begun is not None:
+                self.begun.cancel()
+
+
+def begin_read(handle: int) -> "_winapi.Overlapped | None":
+    """None if nobody is left who could write."""
+    try:
+        return _winapi.ReadFile(handle, PIECE, overlapped=True)[0]
+    except OSError:
+        return None
+
+
+def wait_for_read(begun: "_winapi.Overlapped") -> "bytes | None":
+    """What has come, which is nothing where somebody has written that; None if nobody is left who could."""
+    try:
+        _, failed = begun.GetOverlappedResult(True)
+    except OSError:
+        return None
+    return None if failed else begun.getbuffer()
 
 
 class Writer:

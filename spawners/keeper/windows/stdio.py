@@ -11,7 +11,7 @@ import threading
 
 from spawners.keeper.protocol import STDERR, STDOUT
 from spawners.keeper.windows import api
-from spawners.keeper.windows.console import make_pipe
+from spawners.keeper.windows.console import make_output, make_pipe
 from spawners.keeper.windows.system import READ, Bell, Reader, Writer, open_file
 
 MYPY = False
@@ -52,7 +52,7 @@ def open_pipes(source: "str | None") -> "tuple[list[int], int, dict[int, int]]":
     else:
         fds = [open_file(source or "NUL", READ)]
     for stream in (STDOUT, STDERR):
-        outer, inner = make_pipe()
+        outer, inner = make_output()
         outputs[Reader(outer).number] = stream
         fds.append(msvcrt.open_osfhandle(inner, os.O_WRONLY | os.O_BINARY))
     return fds, ours, outputs

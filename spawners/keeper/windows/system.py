@@ -78,7 +78,10 @@ def sync_directory(_: str) -> None:
 
 
 def complain(text: str) -> None:
-    sys.stderr.write(text)
+    try:
+        sys.stderr.write(text)
+    except OSError:
+        pass  # a full disk
 
 
 def variable(name: str) -> str:

@@ -206,6 +206,9 @@ def test_a_folder_of_path_that_is_relative_is_not_searched(
     [
         pytest.param(NPM.replace("SETLOCAL", "SETLOCAL\nSET NODE_ENV=production"), id="sets a variable"),
         pytest.param(NPM.replace("SETLOCAL", "SETLOCAL\ndel /q C:\\x"), id="does something else"),
+        pytest.param(NPM.replace("SETLOCAL", "SETLOCAL\nif not defined KEY call key.cmd"), id="does it if"),
+        pytest.param(NPM.replace("SETLOCAL", "SETLOCAL\nset dp0=%~dp0 & call key.cmd"), id="does it besides"),
+        pytest.param(NPM.replace(";=;%\n)", ";=;%\n) & call key.cmd"), id="does it at last"),
         pytest.param(NPM + '"%_prog%" "%dp0%\\node_modules\\@acme\\tool\\bin\\tool.exe" %*\n', id="runs two"),
         pytest.param('@node "%~dp0\\gone.js" %*\n', id="names what is gone"),
         pytest.param("@echo %*\n", id="echo"),
