@@ -118,6 +118,11 @@ def test_files_and_folders_are_filled_in() -> None:
         (BARE, {"resume": "s"}, "no {resume}"),
         (BARE, {"conversation": True}, "no [conversation]"),
         (BARE, {"executable": None}, "not installed"),
+        (
+            defined("mine", SMALL + "[headless]\nargv = []"),
+            {"executable": None},
+            "so that a new terminal finds `small`",
+        ),
         (BARE, {"prompt": None}, "needs a prompt"),
         (small("[embedded]\nargv = []"), {"mode": "embedded"}, "no first prompt"),
         (
