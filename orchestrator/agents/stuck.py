@@ -66,8 +66,10 @@ class Concerns:
         match event:
             case events.TurnStarted() | events.TurnEnded():
                 self._call, self._calls = None, 0
-                self._over("question", "retries", "rate limit", "same calls", "failed")
-                if isinstance(event, events.TurnEnded) and event.status == "failed":
+                self._over("question", "retries", "same calls", "failed")
+                if not isinstance(event, events.TurnEnded) or event.status != "failed":
+                    self._over("rate limit")
+                elif "rate limit" not in self._noted:  # which is why it failed, and says until when
                     self.note("failed", f"its turn failed: {_quoted(event.error or 'it does not say why')}")
             case events.ToolStarted(_, name, arguments):
                 self._called(name, arguments)

@@ -7,7 +7,7 @@ import msgspec
 from orchestrator.agents.registry import Registry
 from relay.wire.approvals import Approval, ApprovalListQuery, ApprovalState
 from relay.wire.errors import ApiError, Code
-from relay.wire.questions import named, only, states
+from relay.wire.questions import LIKE_AN_ID, named, only, states
 
 __all__ = ["find", "listed", "now"]
 
@@ -37,7 +37,7 @@ def find(registry: Registry, reference: str) -> Approval:
         approval = named(reference, (each for record in registry for each in record.agent.approvals))
         if approval is not None:
             return approval
-        if reference.startswith("ap-"):
+        if LIKE_AN_ID.fullmatch(reference):
             raise ApiError(
                 Code.NOT_FOUND, f"no approval {reference!r} here; `muster approvals --all` lists them"
             )

@@ -44,7 +44,8 @@ async def interrupt(reach: Reach, reference: str) -> AgentRecord:
 
 async def _tell(reach: Reach, record: AgentRecord, conversation: Conversation) -> AgentRecord:
     await ready(conversation)
-    if record.agent.activity is Activity.IDLE:
+    held = record.agent.activity is Activity.BLOCKED and not conversation.turns.busy
+    if record.agent.activity is Activity.IDLE or held:
         return record
     with reach.registry.watch(record.id) as news:
         try:

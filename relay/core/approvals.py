@@ -9,7 +9,7 @@ from relay.core.steering import Steering
 from relay.core.tokens import Caller
 from relay.wire.approvals import AnswerRequest, Approval, ApprovalListQuery, ApprovalState
 from relay.wire.errors import ApiError, Code
-from relay.wire.questions import check_answer, named, only, states, taken
+from relay.wire.questions import LIKE_AN_ID, check_answer, named, only, states, taken
 
 __all__ = ["Approvals"]
 
@@ -63,7 +63,7 @@ class Approvals:
             approval = named(reference, several)
             if approval is not None:
                 return records[approval.agent_id], approval
-            if reference.startswith("ap-"):
+            if LIKE_AN_ID.fullmatch(reference):
                 raise ApiError(
                     Code.NOT_FOUND, f"no approval {reference!r} here; `muster approvals -r --all` lists them"
                 )

@@ -10,9 +10,21 @@ import msgspec
 from relay.wire.approvals import MAX_ANSWER, MAX_INPUT, AnswerRequest, Approval, ApprovalState, Verdict
 from relay.wire.errors import ApiError, Code
 
-__all__ = ["APPROVAL_ID", "changed", "check_answer", "named", "only", "states", "taken", "withdrawn"]
+__all__ = [
+    "APPROVAL_ID",
+    "LIKE_AN_ID",
+    "changed",
+    "check_answer",
+    "named",
+    "only",
+    "states",
+    "taken",
+    "withdrawn",
+]
 
 APPROVAL_ID = re.compile(r"ap-[0-9a-f]{12}")
+LIKE_AN_ID = re.compile(r"ap-[0-9a-f]{0,12}")
+"""An approval's id or the beginning of one; anything else after `ap-` can only be a label."""
 
 
 def states(text: str) -> frozenset[ApprovalState]:

@@ -39,6 +39,12 @@ class _Tool:
         self.title = text_of(update, "title") or self.title
         self.arguments = inner(update, "rawInput") or self.arguments
 
+    def words(self) -> str:
+        """What it would do, for people: the command itself, whatever else the model calls it."""
+        command = text_of(self.arguments or {}, "command") or ""
+        title = self.title or self.name
+        return title if command in title else f"{command} ({title})"
+
     def input(self) -> str:
         """Its arguments as JSON; of agents that do not tell them, the title, which is made of them."""
         return canonical(self.arguments or ({"title": self.title} if self.title else {}))
@@ -75,7 +81,7 @@ class ToolCalls:
         tool = self._tools.setdefault(call_id, _Tool())
         tool.learn(update)
         yield from self._start(call_id, tool)
-        yield events.ApprovalAsked(request_id, tool.name, tool.input(), clip(tool.title or tool.name))
+        yield events.ApprovalAsked(request_id, tool.name, tool.input(), clip(tool.words()))
 
     def end(self) -> Iterator[Event]:
         """What a turn's end says of the calls it left open: gemini says no more of one that was refused."""

@@ -7,6 +7,7 @@ nothing of a prompt can become a part of a flag.
 
 from __future__ import annotations
 
+import enum
 import re
 import tomllib
 import typing
@@ -36,6 +37,8 @@ __all__ = [
 VERSION = 1
 """Of this format, and of that of manifests."""
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+PLACE = re.compile(r"(.*?) - at `(?:key` in `)?\$\.?(.*)`")
+"""How msgspec ends what it says of a value that is not at the top."""
 HOLE = re.compile(r"\{([a-z_]+)\}")
 ALWAYS = frozenset({"approval", "cwd", "state_dir"})
 SOMETIMES = frozenset({"model", "session", "resume", "max_turns"})
@@ -236,17 +239,33 @@ def _prompted(headless: Headless | None) -> frozenset[str]:
 
 
 def _words(error: str) -> str:
-    """msgspec's words with the key as it stands in the file, and the keys there are."""
-    message, _, path = error.partition(" - at `$")
-    key = path.rstrip("`").lstrip(".")
+    """msgspec's words with the key as it stands in the file, and what may stand there."""
+    found = PLACE.fullmatch(error)
+    message, key = found.groups() if found else (error, "")
     if "missing required field" in message:
         absent = message.partition("`")[2].strip("`")
         return f"the key {f'{key}.{absent}' if key else absent} is missing: add it"
-    if "unknown field" not in message:
-        return f"{key}: {message}" if key else message
-    hints = typing.get_type_hints(Definition)
-    struct: Any = hints.get(key, Definition)
-    struct = next((part for part in typing.get_args(struct) if part is not type(None)), struct)
-    field = message.partition("`")[2].strip("`")
-    where = f"{key}.{field}" if key else field
-    return f"there is no key {where}; known are: {', '.join(struct.__struct_fields__)}"
+    if "unknown field" in message:
+        field = message.partition("`")[2].strip("`")
+        where = f"{key}.{field}" if key else field
+        return f"there is no key {where}; known are: {', '.join(_hint(key).__struct_fields__)}"
+    if "enum value" in message:
+        return f"{key}: {message}; known are: {', '.join(map(str, _choices(_hint(key))))}"
+    if key.startswith("binaries") and "regex" in message:
+        return f"{key}: a program is named without its folder: it is looked for on PATH"
+    return f"{key}: {message}" if key else message
+
+
+def _hint(key: str) -> Any:
+    """The type of what stands at `key`; of a table its class."""
+    found: Any = Definition
+    for part in filter(None, key.split(".")):
+        found = typing.get_type_hints(found)[part]
+        found = next((each for each in typing.get_args(found) if hasattr(each, "__struct_fields__")), found)
+    return found
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The values of a `Literal`, or the keys of a dict whose keys are an enum's."""
+    first, *rest = typing.get_args(hint)
+    return list(first) if isinstance(first, enum.EnumType) else [first, *rest]

@@ -87,7 +87,7 @@ async def test_a_reference_is_an_id_the_start_of_one_or_the_agent_that_asks(
 ) -> None:
     await host.report(
         agent(AGENT, label="worker", approvals=[asked(SECOND), asked(THIRD)]),
-        agent(OTHER, label="other", approvals=[asked(FIRST), answered(asked("ap-114444444444"))]),
+        agent(OTHER, label="ap-south", approvals=[asked(FIRST), answered(asked("ap-114444444444"))]),
     )
 
     async def named(reference: str) -> str:
@@ -97,7 +97,7 @@ async def test_a_reference_is_an_id_the_start_of_one_or_the_agent_that_asks(
     assert await named("ap-3") == await named("33") == THIRD
     assert await named("ap-114") == "ap-114444444444"
     assert await named("ap-111") == FIRST
-    assert await named(OTHER) == await named("other") == FIRST
+    assert await named(OTHER) == await named("ap-south") == FIRST
     assert (await refused(named("ap-11"))).details["candidates"] == [FIRST, SECOND]
     assert (await refused(named("worker"))).code is Code.AMBIGUOUS
     assert (await refused(named("ap-9"))).code is Code.NOT_FOUND

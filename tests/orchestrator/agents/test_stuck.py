@@ -59,6 +59,9 @@ CASES: dict[str, tuple[list[Event], str | None]] = {
     "an answered question": ([events.QuestionAsked("Which one?"), CALL], None),
     "a failed turn": ([NEXT, FAILED], "its turn failed: API Error: 500"),
     "until the next": ([FAILED, NEXT], None),
+    "one that failed at a rate limit": ([NEXT, LIMIT, FAILED], UNTIL),
+    "until it goes on": ([NEXT, LIMIT, FAILED, NEXT], None),
+    "or the turn was called off": ([NEXT, LIMIT, events.TurnEnded(status="interrupted")], None),
     "the urgent does not hide the rest": (
         [events.ContextUsed(186_000, 200_000), *[CALL] * 5, LIMIT],
         f"{UNTIL}; {SAME}; {FULL}",

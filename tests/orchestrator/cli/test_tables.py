@@ -7,6 +7,7 @@ import re
 from local_api import NOW, FakeServer, an_agent
 from muster_command import Muster
 
+from orchestrator.cli.words import clock
 from relay.wire.agents import Activity, Cause, CauseKind, ExitFacts, Presence, Status, Usage
 from relay.wire.base import now_ms
 from relay.wire.endpoints import GET_AGENT, GET_HOST, LIST_AGENTS, LIST_HOSTS
@@ -187,6 +188,7 @@ def test_show_says_what_a_run_has_taken_and_may_take(muster: Muster, daemon: Fak
         max_turns=20,
         max_cost_usd=1.5,
         idle_timeout_ms=600_000,
+        restart_at=now_ms() + 60_000,
     )
     daemon.on(GET_AGENT, agent)
 
@@ -194,7 +196,7 @@ def test_show_says_what_a_run_has_taken_and_may_take(muster: Muster, daemon: Fak
 
     for words in (
         "limits 20 answers of the model, 1.5 USD, 10m00s without a sign of work",
-        "activity blocked (from stream)",
+        f"activity blocked (from stream) goes on {clock(agent.restart_at or 0)}",
         "attention rate limited: slow down",
         "error API Error",
         "used 2 answers of the model, 1 tool call, 12,345 tokens in (10,000 cached), 678 tokens out, "

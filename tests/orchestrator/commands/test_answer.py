@@ -81,9 +81,9 @@ def test_what_is_allowed_is_done(host: Host, tmp_path: Path) -> None:
 
 
 def test_what_is_denied_is_not_done_and_the_agent_goes_on(host: Host, tmp_path: Path) -> None:
-    agent, _ = asks(host, tmp_path / "made", label="worker")
+    agent, _ = asks(host, tmp_path / "made", label="ap-south")
 
-    assert answer(host, "worker", Verdict.DENY).state is ApprovalState.DENIED
+    assert answer(host, "ap-south", Verdict.DENY).state is ApprovalState.DENIED
 
     assert host.ended(agent.id).status is Status.SUCCEEDED
     assert not (tmp_path / "made").exists()

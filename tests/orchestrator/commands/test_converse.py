@@ -154,6 +154,11 @@ def test_whoever_speaks_to_it_goes_on_in_its_place(host: Host, ledger: Path, tmp
     agent = host.spawn(prompt="limit:0", **fields)
     until(lambda: host.get(agent.id).restart_at, "the wait to be decided on")
     assert 295_000 < (host.get(agent.id).restart_at or 0) - now_ms() < 380_000
+    until(lambda: host.get(agent.id).activity is Activity.BLOCKED, "its hold to be shown")
+    assert host.get(agent.id).attention == "rate limited: five hour limit reached"
+    with host.client() as client:
+        held = client.call(endpoints.INTERRUPT_AGENT, path={"id": agent.id})
+    assert held.restart_at is not None, "there is no turn to be called off"
 
     send(host, agent, "now then")
 

@@ -173,7 +173,7 @@ def test_an_approval_is_given_for_one_time_only(allow: bool, answer: dict[str, A
     agent.dialogue.decide("0", Decision(allow=allow))
 
     assert started == events.ToolStarted("t", "execute", '{"command":"ls"}')
-    assert asked == events.ApprovalAsked("0", "execute", '{"command":"ls"}', "execute")
+    assert asked == events.ApprovalAsked("0", "execute", '{"command":"ls"}', "ls (execute)")
     assert agent.heard() == [{"jsonrpc": "2.0", "id": 0, "result": answer}]
     with pytest.raises(ProviderError, match="not ask '0'"):
         agent.dialogue.decide("0", Decision(allow=True))

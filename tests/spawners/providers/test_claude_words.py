@@ -101,6 +101,8 @@ def test_what_holds_it_up_is_told() -> None:
     assert heard("claude", lines(limit)) == [events.RateLimited("five hour limit reached", 1_800_000_000_000)]
     refused = CLAUDE_DONE | {"is_error": True, "api_error_status": 429, "result": "API Error: 429"}
     assert outcome(heard("claude", lines(CLAUDE_INIT, refused))).rate_limited == "API Error: 429"
+    called_off = CLAUDE_DONE | {"is_error": True, "terminal_reason": "aborted_streaming"}
+    assert outcome(heard("claude", lines(CLAUDE_INIT, limit, called_off))).rate_limited is None
 
 
 def dialogue(**opening: Any) -> ClaudeDialogue:

@@ -118,6 +118,11 @@ def test_files_and_folders_are_filled_in() -> None:
         (BARE, {"resume": "s"}, "no {resume}"),
         (BARE, {"conversation": True}, "no [conversation]"),
         (BARE, {"executable": None}, "not installed"),
+        (
+            defined("mine", SMALL + "[headless]\nargv = []"),
+            {"executable": None},
+            "so that a new terminal finds `small`",
+        ),
         (BARE, {"prompt": None}, "needs a prompt"),
         (small("[embedded]\nargv = []"), {"mode": "embedded"}, "no first prompt"),
         (
@@ -162,9 +167,20 @@ def test_what_the_file_has_no_words_for_is_refused(
         (SMALL + '[embedded]\nargv = ["{prompt}"]', "write it as a group"),
         (SMALL + '[embedded]\nargv = [["-i={prompt}"]]', "an argument of its own"),
         (SMALL + '[headless]\nargv = []\nprompt = "argv"', "headless.argv: add {prompt}"),
-        (SMALL + '[headless]\nargv = []\nstream = "xml"', "headless.stream: Invalid enum value"),
+        (
+            SMALL + '[headless]\nargv = []\nstream = "xml"',
+            "headless.stream: Invalid enum value 'xml'; known are: claude-stream-json, codex-jsonl, lines",
+        ),
+        (SMALL + '[acp]\nmodes = {all = "x"}', "acp.modes: Invalid enum value 'all'; known are: read-only, "),
+        (
+            SMALL.replace('"small"', '"/bin/small"') + "[headless]\nargv = []",
+            "binaries[0]: a program is named without its folder",
+        ),
         (SMALL.replace("[]", '["-x"]') + "[headless]\nargv = []", 'add "{approval}"'),
-        (SMALL.replace("guarded", "yolo") + "[headless]\nargv = []", "approval"),
+        (
+            SMALL.replace("guarded", "yolo") + "[headless]\nargv = []",
+            "approval: Invalid enum value 'yolo'; known are: read-only, guarded, open",
+        ),
         (SMALL + "[headless]\nargv = []\n[lines]\nerror = '('", "lines.error is no regular expression"),
         (SMALL + "[headless]\nargv = []\n[cli]\nversion_pattern = 'x'", "needs a group"),
         (SMALL + '[headless]\nargv = []\n[environment]\nvariables = ["*"]', "environment.variables"),
