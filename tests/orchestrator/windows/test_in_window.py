@@ -177,6 +177,7 @@ def test_a_program_that_cannot_be_executed_is_told_in_the_window(windowed: Host,
     pane = desk.pane()
     pane.shows("Enter closes")
     assert "no-such-program" in pane.text
+    assert pane.raw.startswith(b"\x1b]2;" + agent.id.encode()), "its title: whose window it is"
     pane.type(b"\n")
     pane.gone()
 
