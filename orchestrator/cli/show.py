@@ -93,6 +93,8 @@ def _state(agent: ManagedAgent) -> Iterator[tuple[str, str]]:
     if agent.activity:
         source = f" (from {agent.activity_source})" if agent.activity_source else ""
         yield "activity", f"{agent.activity}{source}"
+    if agent.restart_at and not agent.ended:
+        yield "goes on", clock(agent.restart_at)
     yield "attention", agent.attention or ""
     for asked in pending(agent):
         yield "asks", f"{what(asked)} ({how_to_answer(asked)})"

@@ -136,9 +136,16 @@ class Observer:
         doing = activity_of(event)
         if doing is not None:
             activity = Activity(doing)
-            if self._asked and activity is Activity.BUSY:  # with another tool, beside the one that waits
+            beside = self._asked and activity is Activity.BUSY  # with another tool than the one that waits
+            if beside or (activity is Activity.IDLE and self._held()):
                 activity = Activity.BLOCKED
             self._sightings.saw(source, activity, at_ms)
+
+    def _held(self) -> bool:
+        """Whether a rate limit has ended its turn, after which it will be told to go on (`holds.py`)."""
+        record, outcome = self._registry.get(self._agent_id), self._tally.outcome
+        waits = record is not None and record.agent.conversation and record.agent.on_rate_limit == "resume"
+        return waits and outcome.finished and outcome.rate_limited is not None
 
     def saw(self, source: Source, activity: Activity | None, at_ms: int, reason: str = "") -> None:
         """Take a judgement on what the agent is doing (None: there is none any more).

@@ -204,9 +204,9 @@ class Defined:
         }
         environment = self._definition.environment
         own = {name: text.encode() for name, text in self._definition.files.items()}
-        flags = tuple(self._definition.approval[ask.approval_mode])
+        run = _Run(template, values, flags=tuple(self._definition.approval[ask.approval_mode]))
         return Plan(
-            argv=(required_executable(self.name, ask), *_Run(template, values, flags).argv()),
+            argv=(required_executable(self.name, ask, self.binaries[0]), *run.argv()),
             stdin=stdin or Stdin(),
             env=defaults(ask, environment.set),
             unset=frozenset(environment.unset),

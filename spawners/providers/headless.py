@@ -48,12 +48,16 @@ def check_prompt(name: str, prompt: str) -> bytes:
         ) from None
 
 
-def required_executable(name: str, ask: Ask) -> str:
-    """The CLI's absolute path. Raises `ProviderError` (`unsupported`) if it is not installed."""
+def required_executable(name: str, ask: Ask, binary: str | None = None) -> str:
+    """The absolute path of the CLI, called `binary` if not like the provider.
+
+    Raises `ProviderError` (`unsupported`) if it is not installed.
+    """
     if ask.executable is None:
         raise ProviderError(
             "unsupported",
-            f"{name} is not installed on this host: install it so that a new terminal finds `{name}`, "
+            f"{name} is not installed on this host: install it so that a new terminal finds "
+            f"`{binary or name}`, "
             "then run `muster providers`",
         )
     return ask.executable

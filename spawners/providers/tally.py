@@ -132,6 +132,8 @@ class Tally:
             text=None if error else text,
             error=error,
             turns=event.turns if event.turns is not None else known.turns,
+            # Somebody has called off the turn that it held up, and wants no more of it.
+            rate_limited=None if event.status == "interrupted" else known.rate_limited,
         )
 
 
