@@ -53,7 +53,7 @@ TERMINALS=(gnome-terminal:gnome-terminal konsole:konsole xfce4-terminal:xfce4-te
     terminator:terminator kgx:gnome-console urxvt:rxvt-unicode xterm:xterm st:stterm screen:screen)
 X11_SESSION=(Xvfb:xvfb openbox:openbox wmctrl:wmctrl xprop:x11-utils import:imagemagick dbus-daemon:dbus-daemon
     dbus-send:dbus-bin)
-WAYLAND_SESSION=(sway:sway swaymsg:sway grim:grim setpriv:util-linux)
+WAYLAND_SESSION=(sway:sway swaymsg:sway grim:grim setpriv:util-linux convert:imagemagick)
 
 terminals() {
     local packages=() pair

@@ -44,6 +44,7 @@ def run_checks(home: Home) -> Iterator[HealthCheck]:
         yield _check("config", FAIL, str(error))
         return
     yield _check("config", OK, home.config_file if os.path.exists(home.config_file) else "all defaults")
+    yield from _terminal(config)
     yield _daemon(home)
     told = (yield from _inside_daemon()) if daemon_answers(home) else None
     yield from _relay(home, config, told)
@@ -121,6 +122,23 @@ def _linger() -> Iterator[HealthCheck]:
             WARN,
             f"off: when {user} logs out, systemd may end daemon and agents; loginctl enable-linger {user}",
         )
+
+
+def _terminal(config: Config) -> Iterator[HealthCheck]:
+    """A name that nothing here has would fail every window, also of those who ask for another terminal."""
+    app = config.terminal.app
+    if not app:
+        return
+    from spawners.terminals.catalog import terminals
+    from spawners.terminals.choose import named
+    from spawners.terminals.custom import custom, is_template
+
+    try:
+        known = custom(app) if is_template(app) else named(app, terminals(), os.environ.get("PATH", ""))
+    except ValueError as error:
+        yield _check("terminal.app", FAIL, str(error))
+    else:
+        yield _check("terminal.app", OK, known.name)
 
 
 def _daemon(home: Home) -> HealthCheck:

@@ -63,26 +63,19 @@ def command(ctx: typer.Context, options: Options) -> None:
 
 def _show(agents: list[ManagedAgent], *, hosts: bool) -> None:
     now = now_ms()
-    columns = [Column("ID"), Column("STATUS"), Column("AGE", right=True), Column("PROVIDER")]
-    columns += [Column("HOST", whole=False)] * hosts
-    columns += [Column("LABEL", whole=False), Column("WHAT", whole=False)]
-    rows = [
-        [
-            agent.id,
-            state(agent),
-            age(agent.started_at or agent.created_at, now),
-            agent.provider,
-            *([agent.orchestrator_id or "-"] * hosts),
-            agent.label or "",
-            _what(agent),
-        ]
-        for agent in agents
+    pids = [] if hosts else [str(agent.pid) if agent.pid and not agent.ended else "" for agent in agents]
+    labels = [agent.label or "" for agent in agents]
+    shown = [
+        (Column("ID"), [agent.id for agent in agents]),
+        (Column("STATUS"), [state(agent) for agent in agents]),
+        (Column("AGE", right=True), [age(agent.started_at or agent.created_at, now) for agent in agents]),
+        *([(Column("PID", right=True), pids)] * any(pids)),
+        (Column("PROVIDER"), [agent.provider for agent in agents]),
+        *([(Column("HOST", whole=False), [agent.orchestrator_id or "-" for agent in agents])] * hosts),
+        *([(Column("LABEL", whole=False), labels)] * any(labels)),
+        (Column("WHAT", whole=False), [_what(agent) for agent in agents]),
     ]
-    if not any(agent.label for agent in agents):
-        columns.pop(-2)
-        for row in rows:
-            row.pop(-2)
-    table(columns, rows)
+    table([column for column, _ in shown], zip(*(cells for _, cells in shown), strict=True))
 
 
 def _what(agent: ManagedAgent) -> str:

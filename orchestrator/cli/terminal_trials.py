@@ -12,7 +12,7 @@ from orchestrator.cli.follow import await_status
 from orchestrator.cli.output import Column, print_json, table
 from orchestrator.cli.target import Server
 from orchestrator.cli.wishes import own_desktop
-from orchestrator.cli.words import because
+from orchestrator.cli.words import because, plain
 from relay.wire.agents import ManagedAgent, Mode, SpawnRequest, Status
 from relay.wire.base import Wire
 from relay.wire.endpoints import FORGET_AGENT, GET_AGENT, LIST_HOSTS, SPAWN
@@ -52,9 +52,7 @@ def try_terminals(server: Server, *, json: bool) -> bool:
     if json:
         print_json(trials)
     else:
-        _print(trials)
-        if host.desktop.problem:
-            print(f"desktop: {host.desktop.problem}")
+        _print(trials, host.desktop.problem)
     return not any(trial.problem for trial in trials)
 
 
@@ -118,26 +116,32 @@ def _problem(agent: ManagedAgent) -> str:
     return because(agent.cause) if agent.cause else f"the agent is {agent.status}"
 
 
-def _print(trials: Sequence[Trial]) -> None:
-    columns = (
-        Column("TERMINAL"),
-        Column("WHERE", whole=False),
-        Column("OPENED", right=True),
-        Column("TAB"),
-        Column("FOCUS"),
-        Column("PROBLEM", whole=False),
-    )
+def _print(trials: Sequence[Trial], desktop: str) -> None:
+    """Print a table, and below it what went wrong, in full: the reason is what somebody looks for."""
     table(
-        columns,
+        [
+            Column("TERMINAL"),
+            Column("WHERE", whole=False),
+            Column("OPENED", right=True),
+            Column("TAB"),
+            Column("FOCUS"),
+        ],
         [
             (
                 trial.name,
                 trial.path,
-                "" if trial.opened_ms is None else f"{trial.opened_ms} ms",
+                "no" if trial.opened_ms is None else f"{trial.opened_ms} ms",
                 "yes" if trial.tabs else "no",
                 "yes" if trial.focuses else "no",
-                trial.problem,
             )
             for trial in trials
         ],
     )
+    told: dict[str, list[str]] = {}
+    for trial in trials:
+        if trial.problem:
+            told.setdefault(trial.problem.replace(f"{trial.name}: ", "", 1), []).append(trial.name)
+    for problem, names in told.items():
+        print(plain(f"{', '.join(names)}: {problem}"))
+    if desktop and not any(desktop in problem for problem in told):
+        print(plain(f"desktop: {desktop}"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from orchestrator.cli.failures import Exit
 from orchestrator.cli.output import say
 from orchestrator.cli.words import because, signal_name
 from relay.wire.agents import CauseKind, ManagedAgent, Status
 from relay.wire.errors import ApiError, Code
-from relay.wire.windows import WindowState
+from relay.wire.windows import Window, WindowState
 
 __all__ = ["exec_exit", "exit_status", "say_of_window", "spoken", "what_follows"]
 
@@ -67,12 +68,23 @@ def what_follows(agent: ManagedAgent) -> str | None:
 
 
 def say_of_window(agent: ManagedAgent) -> None:
-    """Tell whoever asked for a window that there is none, and how to see the agent all the same, or that it
-    is not where it was wanted."""
+    """Tell whoever asked for a window that there is none, and how to see the agent all the same, that it is
+    not where it was wanted, or that nobody sees it there yet."""
     window = agent.window
     if window is None:
         return
     if window.state is WindowState.FAILED and not agent.ended:
         say(f"{window.reason}; {agent.id} runs without one: `muster attach {agent.id}` shows it")
-    elif window.is_open and window.reason:
-        say(f"the window of {agent.id} is in {window.terminal}, {window.reason}")
+    elif window.is_open:
+        command = _attaching(window)
+        told = (window.reason, f"`{command}` shows it" if command else None)
+        if any(told):
+            say(f"the window of {agent.id} is in {window.terminal}, {'; '.join(filter(None, told))}")
+
+
+def _attaching(window: Window) -> str:
+    """Return what shows a window that waits in a multiplexer; empty for one that is seen from here."""
+    from spawners.terminals.multiplexers import attaching
+
+    command = attaching(window.handles)
+    return "" if command == attaching(os.environ) else command

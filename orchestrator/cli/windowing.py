@@ -81,6 +81,7 @@ class _Window:
             return
         if answer.answer is Answer.FAILED:
             if self._hold != "never":
+                _os.name_window(self._agent_id)
                 _wait_for_enter(answer.reason)
             self.leave(ENDED)
             return

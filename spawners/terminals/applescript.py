@@ -10,9 +10,9 @@ import re
 
 from spawners.terminals.base import Opener
 
-__all__ = ["explained", "osascript"]
+__all__ = ["EVENT_S", "explained", "osascript"]
 
-_EVENT_S = 10
+EVENT_S = 10
 """One that hangs, or a question for a permission that nobody answers, would block for two minutes."""
 
 _NUMBER = re.compile(r"\((-\d+)\)\s*$")
@@ -41,7 +41,7 @@ _ADVICE = {
 
 def osascript(script: str, *arguments: str) -> Opener:
     """Run the handler `run argv` of `script` with these arguments. The script is read from stdin."""
-    return Opener(("osascript", "-", *arguments), script.format(seconds=_EVENT_S).encode())
+    return Opener(("osascript", "-", *arguments), script.format(seconds=EVENT_S).encode())
 
 
 def explained(said: str, app: str) -> str:

@@ -7,6 +7,7 @@ is left out, each with its reason, so that nobody has to guess why a terminal di
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -62,8 +63,9 @@ def named(name: str, terminals: Sequence[Terminal], path: str) -> Terminal:
     found = _by_program(name, terminals)
     if found is None:
         installed = [terminal.name for terminal in terminals if terminal.installed(path)]
+        argv = " (an argv has {command} where its command goes)" if re.search(r"[\s/\\]", name) else ""
         raise UnknownTerminal(
-            f"no terminal is called {name!r}. Installed here: {', '.join(installed) or 'none'}. "
+            f"no terminal is called {name!r}{argv}. Installed here: {', '.join(installed) or 'none'}. "
             f"Known: {', '.join(terminal.name for terminal in terminals)}"
         )
     return found
@@ -111,7 +113,12 @@ def _in_order(wishes: Wishes, terminals: Sequence[Terminal], desktop: Desktop, p
     environ = wishes.environ
     for wish, reason in ((wishes.explicit, _ASKED_FOR), (wishes.configured, _CONFIGURED)):
         if wish:
-            meant = named(wish, terminals, path) if isinstance(wish, str) else wish
+            try:
+                meant = named(wish, terminals, path) if isinstance(wish, str) else wish
+            except UnknownTerminal as error:
+                if reason != _CONFIGURED:
+                    raise
+                raise UnknownTerminal(f"{reason}: {error}") from None
             yield from ((one, reason) for one in _here_first(meant, environ))
     if words := environ.get("TERMINAL", "").split():
         name = os.path.basename(words[0])

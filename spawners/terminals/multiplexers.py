@@ -8,12 +8,13 @@ session, and its user leaves it: what nobody is attached to is no place for a wi
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 
 from spawners.terminals.base import Display, Opener, Terminal
 from spawners.terminals.words import beside, hint
 
-__all__ = ["Screen", "Tmux", "Zellij"]
+__all__ = ["Screen", "Tmux", "Zellij", "attaching"]
 
 _WHERE_SOMEBODY_LOOKS = (
     'test -n "$("$0" -S "$1" list-clients -t "$2" 2>/dev/null)" && shift 2 && exec "$@"; '
@@ -141,6 +142,18 @@ class Zellij(Terminal):
             return run
         script = '"$0" attach --create-background "$1" && shift && exec "$@"'
         return ("/bin/sh", "-c", script, program, session, *run)
+
+
+def attaching(handles: Mapping[str, str]) -> str:
+    """The command, as a shell reads it, that shows a multiplexer's window with these handles to who sits
+    elsewhere; empty if they are of another terminal. Of an environment: the command to get where it is."""
+    front, _, session = handles.get("TMUX", "").rpartition(",")
+    if front:
+        return shlex.join(("tmux", "-S", front.rpartition(",")[0], "attach", "-t", f"${session}"))
+    if handles.get("STY"):
+        return shlex.join(("screen", "-r", handles["STY"]))
+    named = handles.get("ZELLIJ_SESSION_NAME", "")
+    return shlex.join(("zellij", "attach", named)) if named else ""
 
 
 def _session(command: tuple[str, ...]) -> str:

@@ -24,7 +24,8 @@ REPORT_S = 15.0
 """The slowest terminal on a slow machine took a second; a first start may have caches to fill."""
 SERVED_S = 5.0
 """From the end of a launcher whose window another process opens: the child is forked by then, or never is."""
-FOCUS_S = 5.0
+FOCUS_S = 12.0
+"""Longer than an event of AppleScript may take: if nobody answers it, macOS itself says what is wrong."""
 Shelter = Callable[[int], Awaitable[None]]
 
 

@@ -33,7 +33,7 @@ facts = {"argv": sys.argv[2:], "env": dict(os.environ), "cwd": os.getcwd(), "tty
 with open(sys.argv[1] + ".new", "w") as file:
     json.dump(facts, file)
 os.rename(sys.argv[1] + ".new", sys.argv[1])
-print("hello from", os.environ["MUSTER_AGENT_ID"], flush=True)
+print("\\x1b[48;5;201mhello from", os.environ["MUSTER_AGENT_ID"], "\\x1b[0m", flush=True)
 sys.exit(int(sys.stdin.readline()))
 """
 AWKWARD = ("a b", "q'u\"o", "$HOME", "`id`", "x;y", "%s %PATH%", "two\nlines", "é漢😀", "", "--", "-e", "\\")
@@ -139,13 +139,19 @@ def lives_in_its_window(host: Host, desktop: Desktop, name: str, tmp_path: Path,
     assert ended.cause.exit_code == 7
     window = window_of(host, ends.id, WindowState.OPEN)
     until(lambda: reads_its_terminal(window.pid), "the window to wait for Enter")
-    desktop.screenshot(shot)
+    until(lambda: is_seen(desktop, shot), "its words to be seen in the window")
     desktop.close(desktop.window(ends.id))
     closes(host, desktop, name, ends)
 
 
+def is_seen(desktop: Desktop, shot: Path) -> bool:
+    """Whether the desktop shows the bar that the agent has printed: a terminal draws when it has the time."""
+    desktop.screenshot(shot)
+    return "#FF00FF" in desktop.run("convert", str(shot), "-depth", "8", "-unique-colors", "txt:-")
+
+
 def reads_its_terminal(pid: int | None) -> bool:
-    """Whether it waits for a line: all that it had to say is on the screen then."""
+    """Whether it waits for a line: all that it had to say has been written then."""
     return Path(f"/proc/{pid}/wchan").read_text() in ("n_tty_read", "wait_woken")
 
 

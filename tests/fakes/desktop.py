@@ -30,8 +30,8 @@ TERMINALS = (
     *("ptyxis", "ghostty", "wezterm", "xdg-terminal-exec", "screen", "zellij"),
 )
 """Programs that the `needs` marker knows by name."""
-X11_PROGRAMS = ("Xvfb", "openbox", "wmctrl", "xprop", "import", "dbus-daemon")
-WAYLAND_PROGRAMS = ("sway", "swaymsg", "grim", "setpriv", "dbus-daemon")
+X11_PROGRAMS = ("Xvfb", "openbox", "wmctrl", "xprop", "import", "convert", "dbus-daemon")
+WAYLAND_PROGRAMS = ("sway", "swaymsg", "grim", "convert", "setpriv", "dbus-daemon")
 NOBODY = 65534
 
 

@@ -74,6 +74,24 @@ def test_ps_tells_who_waits_for_somebody_and_what_is_the_matter(muster: Muster, 
     assert [line.rpartition("  ")[2] for line in found] == ["its model is away: port it", *["port it"] * 3]
 
 
+def test_ps_names_the_process_of_each_agent_that_runs_on_this_host(
+    muster: Muster, daemon: FakeServer, relay: FakeServer
+) -> None:
+    now = now_ms()
+    runs = an_agent(id="ag-000000000001", pid=4711, started_at=now)
+    ended = an_agent(Status.SUCCEEDED, id="ag-000000000002", pid=4712, started_at=now)
+    daemon.on(LIST_AGENTS, [runs, ended])
+    relay.on(LIST_AGENTS, [runs, ended])
+
+    found = lines(muster("ps", "--all").text)
+
+    assert found[0] == "ID               STATUS     AGE   PID  PROVIDER  WHAT"
+    assert found[2] == "ag-000000000001  running     0s  4711  command"
+    assert "4712" not in found[3], "it may be another's by now"
+    muster.variables["MUSTER_RELAY_URL"] = relay.url
+    assert "PID" not in muster("ps", "-r").text, "a number means nothing on another host"
+
+
 def test_ps_of_all_hosts_names_the_only_one_too(muster: Muster, relay: FakeServer) -> None:
     relay.on(LIST_AGENTS, [an_agent(started_at=now_ms())])
     muster.variables["MUSTER_RELAY_URL"] = relay.url

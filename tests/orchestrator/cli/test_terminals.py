@@ -12,11 +12,20 @@ from local_api import NOW, FakeServer, an_agent, frames
 from muster_command import Muster
 
 from relay.wire.agents import ExitFacts, ManagedAgent, Mode, Status
-from relay.wire.endpoints import GET_AGENT, GET_SCREEN, READ_OUTPUT, RESIZE_AGENT, SEND_INPUT, SEND_TO_AGENT
+from relay.wire.endpoints import (
+    GET_AGENT,
+    GET_SCREEN,
+    OPEN_AGENT,
+    READ_OUTPUT,
+    RESIZE_AGENT,
+    SEND_INPUT,
+    SEND_TO_AGENT,
+)
 from relay.wire.errors import ApiError, Code
 from relay.wire.output import Frame, Kind, gap_frame, size_frame, time_frame
 from relay.wire.serving import Call, Streamed
-from relay.wire.terminal import Receipt, ScreenFormat, ScreenResult, SendResult
+from relay.wire.terminal import OpenResult, Receipt, ScreenFormat, ScreenResult, SendResult
+from relay.wire.windows import Window, WindowState
 
 SIZE = {"rows": 4, "columns": 40}
 
@@ -29,6 +38,31 @@ def embedded(status: Status = Status.RUNNING, **facts: Any) -> ManagedAgent:
 def agent(daemon: FakeServer) -> FakeServer:
     daemon.on(GET_AGENT, embedded())
     return daemon
+
+
+# -- open
+
+
+@pytest.mark.parametrize(
+    ("handles", "command"),
+    [
+        ({"TMUX": "/run/w,1/tmux,77,5", "TMUX_PANE": "%1"}, "tmux -S /run/w,1/tmux attach -t '$5'"),
+        ({"STY": "77.w-1", "WINDOW": "0"}, "screen -r 77.w-1"),
+        ({"ZELLIJ_SESSION_NAME": "my own"}, "zellij attach 'my own'"),
+    ],
+)
+def test_who_gets_a_window_in_a_multiplexer_is_told_how_to_see_it(
+    muster: Muster, agent: FakeServer, handles: dict[str, str], command: str
+) -> None:
+    window = Window(id="w-1", terminal="some", state=WindowState.OPEN, handles=handles)
+    agent.on(OPEN_AGENT, OpenResult(agent=embedded(window=window), action="opened"))
+
+    said = muster("open", "x")
+
+    assert (said.code, said.text) == (0, "ag-0123456789ab opened in some\n")
+    assert said.err == f"muster: the window of ag-0123456789ab is in some, `{command}` shows it\n"
+    muster.variables |= handles
+    assert muster("open", "x").err == "", "it is where they sit"
 
 
 # -- send

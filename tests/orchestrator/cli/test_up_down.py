@@ -259,6 +259,24 @@ def test_doctor_is_content_with_a_running_host_and_not_without(muster: Muster, h
     assert "left its socket behind" in " ".join(crashed.text.split())
 
 
+@pytest.mark.parametrize(
+    ("app", "status", "detail"),
+    [
+        ("tmux", "ok", "tmux"),
+        ("footclient -N {command}", "ok", "custom-footclient"),
+        ("footclient -N", "fail", "no terminal is called 'footclient -N' (an argv has {command}"),
+        ("{command}", "fail", "must name a program first"),
+    ],
+)
+def test_doctor_looks_at_the_terminal_that_was_chosen(
+    muster: Muster, app: str, status: str, detail: str
+) -> None:
+    muster.variables["MUSTER_TERMINAL_APP"] = app
+    (check,) = [one for one in muster("doctor", "--json").json if one["name"] == "terminal.app"]
+    assert check["status"] == status
+    assert detail in check["detail"]
+
+
 def test_a_crashed_daemon_is_named_where_the_relay_answers_for_it(muster: Muster, home: Home) -> None:
     assert muster("up", "--detach").code == 0
     assert muster("spawn", "--", "sleep", "60").code == 0

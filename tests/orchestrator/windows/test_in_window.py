@@ -177,8 +177,17 @@ def test_a_program_that_cannot_be_executed_is_told_in_the_window(windowed: Host,
     pane = desk.pane()
     pane.shows("Enter closes")
     assert "no-such-program" in pane.text
+    assert pane.raw.startswith(b"\x1b]2;" + agent.id.encode()), "its title: whose window it is"
     pane.type(b"\n")
     pane.gone()
+
+
+def test_a_window_that_is_closed_while_it_waits_for_enter_says_so(windowed: Host, desk: Desk) -> None:
+    agent = windowed.spawn("sh", "-c", "exit 3", mode=Mode.TERMINAL)
+    pane = desk.pane()
+    pane.shows("Enter closes")
+    pane.close()
+    assert becomes(windowed, agent.id, WindowState.CLOSED).reason == "it was closed"
 
 
 def test_closing_the_window_stops_the_agent_where_that_was_asked(windowed: Host, desk: Desk) -> None:

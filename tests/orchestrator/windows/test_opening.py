@@ -96,7 +96,9 @@ def test_a_window_that_was_given_up_is_told_to_close(hasty: Host, desk: Desk) ->
     assert window_of(hasty.get(AGENT)) == window
 
 
-def test_a_token_is_good_for_one_process(windowed: Host, desk: Desk, tmp_path: Path) -> None:
+def test_only_the_token_opens_a_window_and_only_for_one_process(
+    windowed: Host, desk: Desk, tmp_path: Path
+) -> None:
     windowed.start()
     gate = tmp_path / "gate"
     os.mkfifo(gate)
@@ -106,6 +108,11 @@ def test_a_token_is_good_for_one_process(windowed: Host, desk: Desk, tmp_path: P
         script = Path(desk.panes()[0].argv[-1])
         assert stat.S_IMODE(script.stat().st_mode) == 0o700
         token = re.search(r"MUSTER_WINDOW_TOKEN='?([\w-]+)", script.read_text())
+        foreign = WindowReport(token="x" * 32, pid=os.getpid(), started=1)
+        with windowed.client() as client:
+            answer = client.call(endpoints.REPORT_WINDOW, foreign, path={"id": script.name})
+        assert answer.answer is Answer.VOID
+        assert window_of(windowed.get(AGENT)).state is WindowState.OPENING
         with gate.open("wb"):
             pass
     assert token is not None
@@ -114,6 +121,7 @@ def test_a_token_is_good_for_one_process(windowed: Host, desk: Desk, tmp_path: P
     report = WindowReport(token=token.group(1), pid=os.getpid(), started=1)
     with windowed.client() as client:
         answer = client.call(endpoints.REPORT_WINDOW, report, path={"id": window.id})
+        client.call(endpoints.WINDOW_GONE, WindowGone(token="x" * 32, why="closed"), path={"id": window.id})
     assert answer.answer is Answer.VOID
     assert window_of(windowed.get(AGENT)) == window
 

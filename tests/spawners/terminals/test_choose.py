@@ -147,6 +147,13 @@ def test_an_unknown_name_is_an_error_that_lists_what_there_is(path: str, wish: s
     assert "no terminal is called 'kity'" in said
     assert "Installed here: gnome-terminal, konsole, kitty, foot, xterm, tmux." in said
     assert "ghostty" in said
+    assert said.startswith("config terminal.app: ") == (wish == "configured")
+
+
+@pytest.mark.parametrize("name", ["footclient -N", "/usr/bin/xterm"])
+def test_who_has_written_an_argv_without_a_place_for_the_command_is_told(path: str, name: str) -> None:
+    with pytest.raises(UnknownTerminal, match=r"\(an argv has \{command\} where its command goes\)"):
+        chosen(path, explicit=name)
 
 
 def test_an_unknown_terminal_in_the_environment_is_only_left_out(path: str) -> None:

@@ -19,11 +19,11 @@ from muster_processes import until
 
 from spawners.launch import Size
 from spawners.terminals import applications
-from spawners.terminals.applescript import explained
+from spawners.terminals.applescript import EVENT_S, explained
 from spawners.terminals.base import SAFE, Desktop, Display, Opener, Report, Terminal, Wanted
 from spawners.terminals.choose import Wishes, choose
 from spawners.terminals.macos import TERMINALS, TTY, Application
-from spawners.terminals.window import NotFocused, NoWindow, focus_window, open_window
+from spawners.terminals.window import FOCUS_S, REPORT_S, NotFocused, NoWindow, focus_window, open_window
 
 pytestmark = pytest.mark.needs("linux")
 
@@ -258,6 +258,10 @@ async def test_a_window_that_is_not_there_any_more_is_not_in_front(mac: Path) ->
     bundle(mac / "Applications", "Terminal", "com.apple.Terminal")
     with pytest.raises(NotFocused, match="not there any more"):
         await focus_window(by_name("terminal"), {TTY: "/dev/ttys009"}, environment(mac))
+
+
+def test_a_script_that_nobody_answers_may_say_so_itself() -> None:
+    assert FOCUS_S > EVENT_S < REPORT_S
 
 
 @pytest.mark.parametrize("number", [-1743, -1744, -600, -1712, -1728, -1708, -10000, -10004, -10810])
