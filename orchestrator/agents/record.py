@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from relay.wire.agents import ManagedAgent
+from relay.wire.windows import Window
 
-__all__ = ["AgentRecord", "StopIntent", "Successor", "WindowKey", "new_agent_id"]
+__all__ = ["AgentRecord", "KnownWindow", "StopIntent", "Successor", "WindowKey", "new_agent_id"]
 
 
 class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,11 @@ class WindowKey(msgspec.Struct, frozen=True, kw_only=True):
     boot_id: str = ""
 
 
+class KnownWindow(msgspec.Struct, frozen=True, kw_only=True):
+    window: Window
+    key: WindowKey
+
+
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One agent. Frozen: a record is read by anyone and replaced only by the registry.
 
@@ -70,7 +76,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     what it asks waits for an answer (None: for ever). `model` is the one that was asked for; the agent's
     own is what its CLI calls it. `successor` is what is to follow an ended agent, `restart_limit` how many
     may in a row; `attempt` and `holds` count those in front of this one. `answers` is how many the model had
-    given when a rate limit last held up the conversation. `window` belongs to the agent's `window`.
+    given when a rate limit last held up the conversation. `window` belongs to the agent's `window`; `beside`
+    are older ones that are open still.
     """
 
     agent: ManagedAgent
@@ -87,6 +94,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     holds: int = 0
     answers: int = 0
     window: WindowKey | None = None
+    beside: tuple[KnownWindow, ...] = ()
 
     @property
     def id(self) -> str:

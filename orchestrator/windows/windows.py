@@ -101,8 +101,8 @@ class Windows:
     async def show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> Shown:
         """Bring the agent's window to the front, or open one where it had one last.
 
-        One that is open and cannot be brought to the front stays open beside the new one, to which all that
-        is said of the agent's window refers from then on. Raises `ApiError` `conflict` if no window can be
+        One that is open and cannot be brought to the front stays open beside the new one, which is the
+        agent's window from then on, until it is closed. Raises `ApiError` `conflict` if no window can be
         opened, `invalid` for an unknown terminal, `busy` while another is being opened: of two at once
         neither would know which of them counts.
         """
@@ -133,7 +133,6 @@ class Windows:
         try:
             await self.open(record, found, manner)
         except NoWindow as error:
-            self.watching.watch(record.id)  # the one from before, if it is there again
             raise ApiError(Code.CONFLICT, str(error)) from None
         return Shown("opened", _beside(former, stays) if former is not None and stays else "")
 

@@ -219,6 +219,10 @@ def test_an_embedded_agent_is_shown_in_a_window_and_in_another(windowed: Host, d
     desk.pane(1).shows("hello")
     assert window_of(windowed.get(agent.id)).pid == desk.pane(1).child
     desk.pane(1).close()
+    desk.pane(1).gone()
+    older = window_of(windowed.get(agent.id))
+    assert (older.state, older.pid) == (WindowState.OPEN, desk.pane().child)
+    desk.pane().close()
     becomes(windowed, agent.id, WindowState.CLOSED)
     assert windowed.get(agent.id).status is Status.RUNNING
 
