@@ -10,9 +10,9 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from orchestrator.agents.record import AgentRecord, KnownWindow, WindowKey
-from relay.wire.windows import Window
+from relay.wire.windows import Window, WindowState
 
-__all__ = ["changed", "find", "over", "windows", "with_new"]
+__all__ = ["changed", "find", "is_last", "over", "windows", "with_new"]
 
 
 def windows(record: AgentRecord) -> Iterator[KnownWindow]:
@@ -24,6 +24,12 @@ def windows(record: AgentRecord) -> Iterator[KnownWindow]:
 
 def find(record: AgentRecord, window_id: str) -> KnownWindow | None:
     return next((known for known in windows(record) if known.window.id == window_id), None)
+
+
+def is_last(record: AgentRecord, window_id: str) -> bool:
+    """Whether no other window is open, or opening."""
+    others = (known.window for known in windows(record) if known.window.id != window_id)
+    return not any(other.is_open or other.state is WindowState.OPENING for other in others)
 
 
 def with_new(record: AgentRecord, new: KnownWindow, given_up: Container[str]) -> dict[str, Any]:

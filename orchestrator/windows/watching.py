@@ -13,7 +13,7 @@ import structlog
 from orchestrator.agents.record import KnownWindow, StopIntent, WindowKey
 from orchestrator.agents.registry import Registry
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
-from orchestrator.windows.known import find, over, windows
+from orchestrator.windows.known import find, is_last, over, windows
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from relay.wire.windows import Window, WindowState
@@ -104,15 +104,17 @@ class Watching:
             self.closed(self._open[window_id], window_id, self._farewells.take(window_id) or word)
 
     def closed(self, agent_id: str, window_id: str, why: str) -> None:
-        """Write down that a window is gone. `why` is its last word; empty: it had none."""
+        """Write down that a window is gone. `why` is its last word; empty: it had none. Whoever closes one of
+        several wants to see the agent in another: only with the last of them it is stopped."""
         record = self._registry.get(agent_id)
         known = find(record, window_id) if record else None
-        if known is None or not known.window.is_open:
+        if record is None or known is None or not known.window.is_open:
             return
         self._farewells.take(window_id)
         self._open[window_id], self._words[window_id] = agent_id, why
         try:
-            if known.window.on_close == "stop" and why not in (DETACHED, ENDED):
+            stops = known.window.on_close == "stop" and why not in (DETACHED, ENDED)
+            if stops and is_last(record, window_id):
                 with contextlib.suppress(SessionEnded):
                     self._stop(agent_id, StopIntent(by="window", at=now_ms(), grace_s=GRACE_S))
             self._write(agent_id, known, WORDS.get(why, "its process is gone"))

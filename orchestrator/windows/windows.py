@@ -154,7 +154,5 @@ class Windows:
 
 
 def _beside(former: Window, why: str) -> str:
-    return (
-        f"the window in {former.terminal} stays open as well ({why}); it shows the agent until its end, but "
-        "closing it does nothing to the agent"
-    )
+    stops = "; closing the last of them stops the agent" if former.on_close == "stop" else ""
+    return f"the window in {former.terminal} stays open as well ({why}), until its agent ends{stops}"

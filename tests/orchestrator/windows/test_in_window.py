@@ -191,6 +191,22 @@ def test_closing_the_window_stops_the_agent_where_that_was_asked(windowed: Host,
     assert ended.cause.by == "window"
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_windows_the_last_to_be_closed_stops_the_agent(windowed: Host, desk: Desk, first: int) -> None:
+    agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, on_window_close="stop")
+    desk.pane(0).shows("hello")
+    assert opened(windowed, agent.id, new=True) == "opened"
+    desk.pane(1).shows("hello")
+    desk.pane(first).close()
+    desk.pane(first).gone()
+    left = windowed.get(agent.id)
+    assert (left.status, window_of(left).pid) == (Status.RUNNING, desk.pane(1 - first).child)
+    desk.pane(1 - first).close()
+    ended = windowed.ended(agent.id)
+    assert ended.cause is not None
+    assert (ended.status, ended.cause.by) == (Status.CANCELLED, "window")
+
+
 def test_detaching_by_keys_is_no_close(windowed: Host, desk: Desk) -> None:
     agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, on_window_close="stop")
     pane = desk.pane()
