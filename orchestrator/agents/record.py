@@ -55,11 +55,13 @@ class Successor(msgspec.Struct, frozen=True, kw_only=True):
 
 class WindowKey(msgspec.Struct, frozen=True, kw_only=True):
     """What tells an agent's window from any other process: the SHA-256 of the token that was given to it,
-    and once it has reported, when its process began and in which boot."""
+    and once it has reported, when its process began and in which boot. `handles` are the variables by which
+    its terminal knows it."""
 
     token_hash: str
     started: int | None = None
     boot_id: str = ""
+    handles: dict[str, str] = {}
 
 
 class KnownWindow(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from spawners.failpoint import failpoint
 from spawners.launch import Size
 from spawners.terminals.base import Terminal, Wanted
 from spawners.terminals.window import NoWindow, Opened, open_window
+from spawners.terminals.xwindow import TERMINAL_PID
 
 __all__ = ["Manner", "NoWindow", "Opening"]
 
@@ -85,13 +86,15 @@ class Opening:
         known = find(record, window_id) if record is not None else None
         if record is None or known is None or not known.window.is_open:  # closed meanwhile: the newer reason
             return
-        window = known.window
-        handles = {**window.handles, **opened.report.handles}
-        tried = "; ".join(f"{name}: {why}" for name, why in others)
-        reason = f"opened after others failed: {tried}" if tried else window.reason
-        if (handles, reason) != (window.handles, window.reason):
-            noted = msgspec.structs.replace(window, handles=handles, reason=reason)
-            now = KnownWindow(window=noted, key=known.key)
+        window, key = known.window, known.key
+        if opened.launcher_pid is not None:
+            handles = {**key.handles, TERMINAL_PID: str(opened.launcher_pid)}
+            key = msgspec.structs.replace(key, handles=handles)
+        if others:
+            tried = "; ".join(f"{name}: {why}" for name, why in others)
+            window = msgspec.structs.replace(window, reason=f"opened after others failed: {tried}")
+        now = KnownWindow(window=window, key=key)
+        if now != known:
             self._registry.change(agent_id, "agent.changed", **changed(record, now))
 
     async def none(self, record: AgentRecord, why: str, manner: Manner) -> Size:

@@ -23,6 +23,9 @@ __all__ = ["Reports"]
 ANSWER_S = 25.0
 """A window asks again after that; shorter than what cuts idle connections."""
 
+HANDLE_MAX = 1024
+"""Characters of a variable that names a window: a path and some numbers. A longer one names none."""
+
 NOT_WAITED_FOR = WindowAnswer(answer=Answer.VOID, reason="this window is not waited for any more")
 
 
@@ -74,13 +77,13 @@ class Reports:
             token_hash=window.key.token_hash,
             started=said.started if known else None,
             boot_id=self._boot_id,
+            handles={name: value for name, value in said.handles.items() if len(value) <= HANDLE_MAX},
         )
         opened = msgspec.structs.replace(
             window.window,
             state=WindowState.OPEN,
             pid=said.pid,
             tty=said.tty or None,
-            handles=said.handles,
             opened_at=now_ms(),
             closed_at=None,
             reason=None,

@@ -121,7 +121,8 @@ class Windows:
         if former is not None and former.is_open:
             stays = "another window was asked for"
             if not request.new and request.terminal in (None, former.terminal):
-                stays = await self._focus(former, caller)
+                handles = record.window.handles if record.window is not None else {}
+                stays = await self._focus(former, handles, caller)
                 if not stays:
                     return Shown("focused")
         wanted = request.terminal
@@ -136,13 +137,13 @@ class Windows:
             raise ApiError(Code.CONFLICT, str(error)) from None
         return Shown("opened", _beside(former, stays) if former is not None and stays else "")
 
-    async def _focus(self, window: Window, caller: Mapping[str, str]) -> str:
+    async def _focus(self, window: Window, handles: Mapping[str, str], caller: Mapping[str, str]) -> str:
         """Return why the window is not in front; empty: it is."""
         terminal = await self.finder.of_name(window.terminal, caller)
         if terminal is None:
             return f"Muster does not know how to bring a window of {window.terminal} to the front"
         try:
-            await focus_window(terminal[0], {"TTY": window.tty or "", **window.handles}, terminal[1])
+            await focus_window(terminal[0], {"TTY": window.tty or "", **handles}, terminal[1])
         except NotFocused as error:
             log.info("window.not_focused", terminal=window.terminal, why=str(error))
             return str(error)
