@@ -55,12 +55,13 @@ class Successor(msgspec.Struct, frozen=True, kw_only=True):
 
 class WindowKey(msgspec.Struct, frozen=True, kw_only=True):
     """What tells an agent's window from any other process: the SHA-256 of the token that was given to it,
-    and once it has reported, when its process began and in which boot. `handles` are the variables by which
-    its terminal knows it."""
+    and once it has reported, when its process began and in which boot. `held`: it was seen to hold its lock.
+    `handles` are the variables by which its terminal knows it."""
 
     token_hash: str
     started: int | None = None
     boot_id: str = ""
+    held: bool = False
     handles: dict[str, str] = {}
 
 

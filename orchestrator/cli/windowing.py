@@ -18,6 +18,7 @@ from orchestrator.cli.viewer.finding import find_by_files, has_terminal_here, ru
 from orchestrator.cli.words import plain
 from orchestrator.config import Config, ConfigError
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
+from orchestrator.windows.presence import Presence
 from orchestrator.windows.scripts import AGENT, HANDLES, TOKEN
 from relay.wire.agents import ManagedAgent, Status
 from relay.wire.client import Unreachable
@@ -71,8 +72,12 @@ class _Window:
         self._agent_id = agent_id
         self._home = Home.from_environment()
         self._hold = "error"
+        self._presence = Presence(self._home)
+        self._lock: int | None = None
 
     def live(self, handles: dict[str, str]) -> None:
+        with contextlib.suppress(OSError):  # then only its process tells that it is there
+            self._lock = self._presence.hold(self._id)
         answer = self._admitted(self._report(handles))
         self._hold = answer.hold
         if answer.answer is Answer.VOID:
@@ -129,6 +134,13 @@ class _Window:
 
     def leave(self, why: str) -> None:
         """Say why this window goes; to the next daemon if there is none now."""
+        self._say(why)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+            self._presence.remove(self._id)
+
+    def _say(self, why: str) -> None:
         try:
             with contextlib.closing(daemon_client(self._home)) as client:
                 body = WindowGone(token=self._token, why=why)

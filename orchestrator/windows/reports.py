@@ -11,6 +11,7 @@ from orchestrator.agents.record import AgentRecord, KnownWindow, WindowKey
 from orchestrator.agents.registry import Registry
 from orchestrator.windows.attempts import Attempt, Attempts, matches
 from orchestrator.windows.known import changed, find
+from orchestrator.windows.presence import Presence
 from orchestrator.windows.watching import Watching
 from relay.wire.agents import ManagedAgent, Status
 from relay.wire.base import now_ms
@@ -30,10 +31,18 @@ NOT_WAITED_FOR = WindowAnswer(answer=Answer.VOID, reason="this window is not wai
 
 
 class Reports:
-    def __init__(self, registry: Registry, attempts: Attempts, watching: Watching, boot_id: str) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        attempts: Attempts,
+        watching: Watching,
+        presence: Presence,
+        boot_id: str,
+    ) -> None:
         self._registry = registry
         self._attempts = attempts
         self._watching = watching
+        self._presence = presence
         self._boot_id = boot_id
 
     async def report(self, window_id: str, said: WindowReport) -> WindowAnswer:
@@ -77,6 +86,7 @@ class Reports:
             token_hash=window.key.token_hash,
             started=said.started if known else None,
             boot_id=self._boot_id,
+            held=self._presence.is_held(window.window.id) is True,
             handles={name: value for name, value in said.handles.items() if len(value) <= HANDLE_MAX},
         )
         opened = msgspec.structs.replace(

@@ -14,6 +14,7 @@ from orchestrator.agents.record import KnownWindow, StopIntent, WindowKey
 from orchestrator.agents.registry import Registry
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
 from orchestrator.windows.known import find, is_last, over, windows
+from orchestrator.windows.presence import Presence
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from relay.wire.windows import Window, WindowState
@@ -42,6 +43,7 @@ class Watching:
         self,
         registry: Registry,
         farewells: Farewells,
+        presence: Presence,
         stop: Callable[[str, StopIntent], object],
         boot_id: str,
         look_s: float = LOOK_S,
@@ -49,6 +51,7 @@ class Watching:
         self._registry = registry
         self._boot_id = boot_id
         self._farewells = farewells
+        self._presence = presence
         self._stop = stop
         self._look_s = look_s
         self._runs = False
@@ -68,6 +71,7 @@ class Watching:
                 self._registry.change(record.id, "agent.changed", **over(record, failed, record.window))
             self.watch(record.id)
         self._farewells.keep_only(self._open)
+        self._presence.keep_only(self._open)
 
     def watch(self, agent_id: str) -> None:
         """See the end of each window of the agent that is open."""
@@ -122,14 +126,15 @@ class Watching:
             log.error("window.not_written", agent=agent_id, error=error.message)
             return
         log.info("window.closed", agent=agent_id, terminal=known.window.terminal, why=why)
+        self._presence.remove(window_id)
         self._forget(window_id)
 
     def _lives(self, window: Window, key: WindowKey) -> bool:
-        """Whether its process is there; of one that cannot be seen from here only itself can tell."""
+        """Whether its process is there; one that cannot be seen from here has held a lock."""
         if key.boot_id and key.boot_id != self._boot_id:
             return False
         if key.started is None or window.pid is None:
-            return True
+            return not key.held or self._presence.is_held(window.id) is not False
         process = _os.process(window.pid)
         return process is not None and process.started == key.started and not process.zombie
 

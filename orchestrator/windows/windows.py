@@ -14,6 +14,7 @@ from orchestrator.windows.attempts import Attempts
 from orchestrator.windows.farewell import Farewells
 from orchestrator.windows.finding import Finder, Found
 from orchestrator.windows.opening import Manner, NoWindow, Opening
+from orchestrator.windows.presence import Presence
 from orchestrator.windows.reports import Reports
 from orchestrator.windows.scripts import Scripts
 from orchestrator.windows.watching import Watching
@@ -61,8 +62,9 @@ class Windows:
         boot_id = _os.boot_id()
         attempts = Attempts()
         self.finder = Finder(settings, environment)
-        self.watching = Watching(registry, Farewells(home), stop, boot_id)
-        self.reports = Reports(registry, attempts, self.watching, boot_id)
+        presence = Presence(home)
+        self.watching = Watching(registry, Farewells(home), presence, stop, boot_id)
+        self.reports = Reports(registry, attempts, self.watching, presence, boot_id)
         shelter = None if scopes is None else self._shelter
         timeout_s = float(settings.window_timeout)
         self._opening = Opening(registry, attempts, self._scripts, timeout_s=timeout_s, shelter=shelter)
