@@ -29,7 +29,7 @@ from relay.wire.terminal import ScreenFormat, ScreenQuery
 from relay.wire.windows import Answer, WindowAnswer, WindowGone, WindowReport
 from spawners import _os
 
-__all__ = ["run"]
+__all__ = ["run", "wait_for_enter"]
 
 ANSWER_S = 60.0
 """More than twice what the daemon takes to say that it does not know yet."""
@@ -86,7 +86,7 @@ class _Window:
             return
         if answer.answer is Answer.FAILED:
             if self._hold != "never":
-                _wait_for_enter(answer.reason)
+                wait_for_enter(answer.reason)
             self.leave(ENDED)
             return
         self._show()
@@ -164,7 +164,7 @@ class _Window:
         except (ApiError, CliError, ConfigError) as error:
             forgotten = isinstance(error, ApiError) and error.code is Code.NOT_FOUND
             if self._hold != "never" and not forgotten:
-                _wait_for_enter(str(error))
+                wait_for_enter(str(error))
             self.leave(ENDED)
             return
         if seen.signal or not _is_there():
@@ -209,7 +209,7 @@ class _Window:
     def _end(self, look: Look, agent: ManagedAgent | None) -> None:
         if self._holds(agent):
             self._paint_last(look)
-            _wait_for_enter("its end is not known here" if agent is None else _verdict(agent))
+            wait_for_enter("its end is not known here" if agent is None else _verdict(agent))
         self.leave(ENDED)
 
     def _holds(self, agent: ManagedAgent | None) -> bool:
@@ -236,8 +236,10 @@ def _verdict(agent: ManagedAgent) -> str:
     return said or ("ended" if code is None else f"exit {code}")
 
 
-def _wait_for_enter(words: str) -> None:
-    """Say it, and return once somebody has pressed Enter or the terminal is gone."""
+def wait_for_enter(words: str) -> None:
+    """Say it, and return once somebody has pressed Enter or the terminal is gone. What was typed before is
+    dropped: it was meant for the agent."""
+    _os.drop_typed()
     sys.stdout.write(f"\r\n{plain(words)} - Enter closes\r\n")
     sys.stdout.flush()
     with contextlib.suppress(OSError):
