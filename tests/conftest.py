@@ -8,6 +8,7 @@ import functools
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -71,6 +72,16 @@ def _cgroup() -> str:
     return "" if os.access(folder, os.W_OK) and not _root() else "no writable memory cgroup"
 
 
+def _unshare() -> str:
+    """Whether processes can be made that count on their own: containers mostly forbid it."""
+    words = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    try:
+        done = subprocess.run(words, capture_output=True, check=False)
+    except OSError as error:
+        return str(error)
+    return done.stderr.decode().strip() if done.returncode else ""
+
+
 def _wine() -> bool:
     return os.name == "nt" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 
@@ -78,6 +89,7 @@ def _wine() -> bool:
 MISSING: dict[str, Callable[[], str]] = {
     "root": _root,
     "cgroup": _cgroup,
+    "unshare": _unshare,
     "systemd": systemd_user.why_missing,
     "windows": lambda: "" if os.name == "nt" else "Windows only",
     "wine": wine.why_missing,

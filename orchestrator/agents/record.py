@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from relay.wire.agents import ManagedAgent
+from relay.wire.windows import Window
 
-__all__ = ["AgentRecord", "StopIntent", "Successor", "WindowKey", "new_agent_id"]
+__all__ = ["AgentRecord", "KnownWindow", "StopIntent", "Successor", "WindowKey", "new_agent_id"]
 
 
 class StopIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +55,19 @@ class Successor(msgspec.Struct, frozen=True, kw_only=True):
 
 class WindowKey(msgspec.Struct, frozen=True, kw_only=True):
     """What tells an agent's window from any other process: the SHA-256 of the token that was given to it,
-    and once it has reported, when its process began and in which boot."""
+    and once it has reported, when its process began and in which boot. `held`: it was seen to hold its lock.
+    `handles` are the variables by which its terminal knows it."""
 
     token_hash: str
     started: int | None = None
     boot_id: str = ""
+    held: bool = False
+    handles: dict[str, str] = {}
+
+
+class KnownWindow(msgspec.Struct, frozen=True, kw_only=True):
+    window: Window
+    key: WindowKey
 
 
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +79,8 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     what it asks waits for an answer (None: for ever). `model` is the one that was asked for; the agent's
     own is what its CLI calls it. `successor` is what is to follow an ended agent, `restart_limit` how many
     may in a row; `attempt` and `holds` count those in front of this one. `answers` is how many the model had
-    given when a rate limit last held up the conversation. `window` belongs to the agent's `window`.
+    given when a rate limit last held up the conversation. `window` belongs to the agent's `window`; `beside`
+    are older ones that are open still.
     """
 
     agent: ManagedAgent
@@ -87,6 +97,7 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     holds: int = 0
     answers: int = 0
     window: WindowKey | None = None
+    beside: tuple[KnownWindow, ...] = ()
 
     @property
     def id(self) -> str:

@@ -65,7 +65,7 @@ def _window(window: Window) -> str:
     words = [f"{window.terminal or 'none'}, {window.state}"]
     if window.is_open:
         words += [f"pid {window.pid}"] * bool(window.pid) + [window.tty or ""]
-        words += ["closing it stops the agent"] * (window.on_close == "stop")
+        words += ["closing the last one stops the agent"] * (window.on_close == "stop")
     return ", ".join(filter(None, [*words, window.reason or ""]))
 
 

@@ -16,7 +16,7 @@ from orchestrator.cli.processes import start
 from orchestrator.cli.sizes import cells, cores, memory
 from orchestrator.cli.spawn_options import SpawnOptions
 from orchestrator.cli.target import Server, connect
-from orchestrator.cli.wishes import check_wishes, own_desktop
+from orchestrator.cli.wishes import check_wishes, own_desktop, with_option
 from orchestrator.cli.words import parse_duration
 from relay.wire.agents import Mode, Placement, SpawnRequest, SpawnResponse
 from relay.wire.base import encode
@@ -112,6 +112,10 @@ def submit(server: Server, request: SpawnRequest) -> SpawnResponse:
     while True:
         try:
             return server.call(SPAWN, request)
+        except ApiError as error:
+            if error.code is not Code.INVALID:
+                raise
+            raise ApiError(error.code, with_option(error.message), **error.details) from None
         except Unreachable as error:
             if time.monotonic() > deadline:
                 raise Unreachable(

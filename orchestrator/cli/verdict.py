@@ -86,5 +86,5 @@ def _attaching(window: Window) -> str:
     """Return what shows a window that waits in a multiplexer; empty for one that is seen from here."""
     from spawners.terminals.multiplexers import attaching
 
-    command = attaching(window.handles)
+    command = window.shown_by or ""
     return "" if command == attaching(os.environ) else command

@@ -18,6 +18,7 @@ from orchestrator.cli.viewer.finding import find_by_files, has_terminal_here, ru
 from orchestrator.cli.words import plain
 from orchestrator.config import Config, ConfigError
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
+from orchestrator.windows.presence import Presence
 from orchestrator.windows.scripts import AGENT, HANDLES, TOKEN
 from relay.wire.agents import ManagedAgent, Status
 from relay.wire.client import Unreachable
@@ -28,7 +29,7 @@ from relay.wire.terminal import ScreenFormat, ScreenQuery
 from relay.wire.windows import Answer, WindowAnswer, WindowGone, WindowReport
 from spawners import _os
 
-__all__ = ["run"]
+__all__ = ["run", "wait_for_enter"]
 
 ANSWER_S = 60.0
 """More than twice what the daemon takes to say that it does not know yet."""
@@ -71,8 +72,12 @@ class _Window:
         self._agent_id = agent_id
         self._home = Home.from_environment()
         self._hold = "error"
+        self._presence = Presence(self._home)
+        self._lock: int | None = None
 
     def live(self, handles: dict[str, str]) -> None:
+        with contextlib.suppress(OSError):  # then only its process tells that it is there
+            self._lock = self._presence.hold(self._id)
         answer = self._admitted(self._report(handles))
         self._hold = answer.hold
         if answer.answer is Answer.VOID:
@@ -82,7 +87,7 @@ class _Window:
         if answer.answer is Answer.FAILED:
             if self._hold != "never":
                 _os.name_window(self._agent_id)
-                _wait_for_enter(answer.reason)
+                wait_for_enter(answer.reason)
             self.leave(ENDED)
             return
         self._show()
@@ -130,6 +135,13 @@ class _Window:
 
     def leave(self, why: str) -> None:
         """Say why this window goes; to the next daemon if there is none now."""
+        self._say(why)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+            self._presence.remove(self._id)
+
+    def _say(self, why: str) -> None:
         try:
             with contextlib.closing(daemon_client(self._home)) as client:
                 body = WindowGone(token=self._token, why=why)
@@ -153,7 +165,7 @@ class _Window:
         except (ApiError, CliError, ConfigError) as error:
             forgotten = isinstance(error, ApiError) and error.code is Code.NOT_FOUND
             if self._hold != "never" and not forgotten:
-                _wait_for_enter(str(error))
+                wait_for_enter(str(error))
             self.leave(ENDED)
             return
         if seen.signal or not _is_there():
@@ -198,7 +210,7 @@ class _Window:
     def _end(self, look: Look, agent: ManagedAgent | None) -> None:
         if self._holds(agent):
             self._paint_last(look)
-            _wait_for_enter("its end is not known here" if agent is None else _verdict(agent))
+            wait_for_enter("its end is not known here" if agent is None else _verdict(agent))
         self.leave(ENDED)
 
     def _holds(self, agent: ManagedAgent | None) -> bool:
@@ -225,8 +237,10 @@ def _verdict(agent: ManagedAgent) -> str:
     return said or ("ended" if code is None else f"exit {code}")
 
 
-def _wait_for_enter(words: str) -> None:
-    """Say it, and return once somebody has pressed Enter or the terminal is gone."""
+def wait_for_enter(words: str) -> None:
+    """Say it, and return once somebody has pressed Enter or the terminal is gone. What was typed before is
+    dropped: it was meant for the agent."""
+    _os.drop_typed()
     sys.stdout.write(f"\r\n{plain(words)} - Enter closes\r\n")
     sys.stdout.flush()
     with contextlib.suppress(OSError):

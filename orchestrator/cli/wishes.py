@@ -1,8 +1,10 @@
-"""What is wished of a native window, and where whoever wishes it sits."""
+"""What is wished of an agent and its native window, in the words of who wishes it, and where they sit."""
 
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import fields
 
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.spawn_options import SpawnOptions
@@ -10,7 +12,9 @@ from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError
 from relay.wire.opening import DESKTOP_NAMES, check_window
 
-__all__ = ["check_wishes", "own_desktop"]
+__all__ = ["check_wishes", "own_desktop", "with_option"]
+
+_FIELD = re.compile(r"([a-z][a-zA-Z]*?)(?:Ms|Bytes|Usd)? must ")
 
 
 def own_desktop() -> dict[str, str]:
@@ -45,4 +49,13 @@ def check_wishes(options: SpawnOptions, mode: Mode) -> None:
             )
         )
     except ApiError as error:
-        raise CliError(str(error), Exit.USAGE) from None
+        raise CliError(with_option(error.message), Exit.USAGE) from None
+
+
+def with_option(message: str) -> str:
+    """The message with the option that was typed in the place of the field that it became."""
+    named = _FIELD.match(message)
+    option = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), named[1]) if named else ""
+    if named is None or option not in {field.name for field in fields(SpawnOptions)}:
+        return message
+    return f"--{option.replace('_', '-')} must {message[named.end() :]}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 import structlog
 
-from orchestrator.agents.record import AgentRecord, WindowKey
+from orchestrator.agents.record import AgentRecord, KnownWindow, WindowKey
 from orchestrator.agents.registry import Registry
 from orchestrator.windows.attempts import Attempt, Attempts
 from orchestrator.windows.finding import Found
+from orchestrator.windows.known import changed, find, over, with_new
 from orchestrator.windows.scripts import Scripts
 from relay.wire.agents import ManagedAgent, Status
 from relay.wire.base import now_ms
@@ -22,6 +23,7 @@ from spawners.failpoint import failpoint
 from spawners.launch import Size
 from spawners.terminals.base import Terminal, Wanted
 from spawners.terminals.window import NoWindow, Opened, open_window
+from spawners.terminals.xwindow import TERMINAL_PID
 
 __all__ = ["Manner", "NoWindow", "Opening"]
 
@@ -61,44 +63,48 @@ class Opening:
     async def open(self, record: AgentRecord, found: Found, manner: Manner) -> Size:
         """Open a window for the agent and return its size, once it has reported in.
 
-        Raises `NoWindow` with what was tried; the record's window is `failed` then, or the one that is
-        still open from before. Given up as soon as a stop of the agent has begun.
+        Raises `NoWindow` with what was tried; the record's window is `failed` then, or one that is still
+        open from before. Given up as soon as a stop of the agent has begun.
         """
-        former = self._registry.get(record.id) or record
+        begun: list[Attempt] = []
         try:
-            opened = await self._unless_stopped(record, self._try(record, found, manner))
+            opened = await self._unless_stopped(record, self._try(record, found, manner, begun))
         except NoWindow as failure:
             error = NoWindow((*found.missed, *failure.tries))
-            self._failed(record.id, former, str(error), manner)
+            self._failed(record.id, _ids(begun), str(error), manner)
             raise error from None
         log.info("window.opened", agent=record.id, terminal=opened.terminal, pid=opened.report.pid)
-        self._note(record.id, opened, (*found.missed, *opened.failed))
+        self._note(record.id, begun[-1].id, opened, (*found.missed, *opened.failed))
         return opened.report.size
 
-    def _note(self, agent_id: str, opened: Opened, others: tuple[tuple[str, str], ...]) -> None:
+    def _note(
+        self, agent_id: str, window_id: str, opened: Opened, others: tuple[tuple[str, str], ...]
+    ) -> None:
         """Have the record know what only the opening tells: the terminal's process, by which a window that
         has no other name is found, and why it is not the terminal that was wanted most."""
         record = self._registry.get(agent_id)
-        window = record.agent.window if record is not None else None
-        if window is None or not window.is_open:  # closed meanwhile, which is the newer reason
+        known = find(record, window_id) if record is not None else None
+        if record is None or known is None or not known.window.is_open:  # closed meanwhile: the newer reason
             return
-        handles = {**window.handles, **opened.report.handles}
-        tried = "; ".join(f"{name}: {why}" for name, why in others)
-        reason = f"opened after others failed: {tried}" if tried else window.reason
-        if (handles, reason) != (window.handles, window.reason):
-            noted = msgspec.structs.replace(window, handles=handles, reason=reason)
-            self._registry.change(agent_id, "agent.changed", window=noted)
+        window, key = known.window, known.key
+        if opened.launcher_pid is not None:
+            handles = {**key.handles, TERMINAL_PID: str(opened.launcher_pid)}
+            key = msgspec.structs.replace(key, handles=handles)
+        if others:
+            tried = "; ".join(f"{name}: {why}" for name, why in others)
+            window = msgspec.structs.replace(window, reason=f"opened after others failed: {tried}")
+        now = KnownWindow(window=window, key=key)
+        if now != known:
+            self._registry.change(agent_id, "agent.changed", **changed(record, now))
 
     async def none(self, record: AgentRecord, why: str, manner: Manner) -> Size:
         """Note that there is nothing to open one with. Raises `NoWindow`, as `open` does."""
-        self._failed(record.id, self._registry.get(record.id) or record, why, manner)
+        self._failed(record.id, (), why, manner)
         raise NoWindow([("desktop", why)])
 
-    async def _try(self, record: AgentRecord, found: Found, manner: Manner) -> Opened:
-        begun: list[Attempt] = []
-
+    async def _try(self, record: AgentRecord, found: Found, manner: Manner, begun: list[Attempt]) -> Opened:
         def begin(terminal: Terminal) -> Attempt:
-            begun.append(self._begin(record.id, terminal, manner))
+            begun.append(self._begin(record.id, terminal, manner, _ids(begun)))
             return begun[-1]
 
         try:
@@ -139,14 +145,15 @@ class Opening:
                 task.cancel()
             await asyncio.gather(opening, stopped, return_exceptions=True)
 
-    def _begin(self, agent_id: str, terminal: Terminal, manner: Manner) -> Attempt:
+    def _begin(self, agent_id: str, terminal: Terminal, manner: Manner, given_up: Collection[str]) -> Attempt:
         handles = tuple(dict.fromkeys((*terminal.handles, "WINDOWID")))
         write = partial(self._written, agent_id=agent_id, handles=handles)
         attempt = self._attempts.begin(agent_id, write)
         attempt.on_void(partial(self._forget, attempt.id))
         window = Window(id=attempt.id, terminal=terminal.name, hold=manner.hold, on_close=manner.on_close)
-        key = WindowKey(token_hash=attempt.token_hash)
-        self._registry.change(agent_id, "agent.changed", record={"window": key}, window=window)
+        new = KnownWindow(window=window, key=WindowKey(token_hash=attempt.token_hash))
+        record = self._registry.find(agent_id)
+        self._registry.change(agent_id, "agent.changed", **with_new(record, new, given_up))
         failpoint("after_window_begun")
         return attempt
 
@@ -159,26 +166,28 @@ class Opening:
         self._attempts.drop(window_id)
         self._scripts.remove(window_id)
 
-    def _failed(self, agent_id: str, former: AgentRecord, why: str, manner: Manner) -> None:
+    def _failed(self, agent_id: str, tries: Collection[str], why: str, manner: Manner) -> None:
         log.warning("window.not_opened", agent=agent_id, why=why)
         record = self._registry.get(agent_id)
         if record is None:
             return
-        if former.agent.window is not None and former.agent.window.is_open:
-            key, window = former.window, former.agent.window
-        else:
-            key, now = None, record.agent.window
-            tried = Window(id=now.id if now else "", terminal=now.terminal if now else "")
-            window = Window(
-                id=tried.id,
-                terminal=tried.terminal,
-                state=WindowState.FAILED,
-                closed_at=now_ms(),
-                reason=why,
-                hold=manner.hold,
-                on_close=manner.on_close,
-            )
-        self._registry.change(agent_id, "agent.changed", record={"window": key}, window=window)
+        own = record.agent.window or Window(id="")
+        if own.is_open and own.id not in tries:
+            return
+        failed = Window(
+            id=own.id,
+            terminal=own.terminal,
+            state=WindowState.FAILED,
+            closed_at=now_ms(),
+            reason=why,
+            hold=manner.hold,
+            on_close=manner.on_close,
+        )
+        self._registry.change(agent_id, "agent.changed", **over(record, failed, None))
+
+
+def _ids(attempts: Iterable[Attempt]) -> tuple[str, ...]:
+    return tuple(attempt.id for attempt in attempts)
 
 
 def _is_over(agent: ManagedAgent) -> bool:

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
 
-from orchestrator.agents.record import StopIntent, WindowKey
+from orchestrator.agents.record import KnownWindow, StopIntent, WindowKey
 from orchestrator.agents.registry import Registry
 from orchestrator.windows.farewell import CLOSED, DETACHED, ENDED, Farewells
+from orchestrator.windows.known import find, is_last, over, windows
+from orchestrator.windows.presence import Presence
 from relay.wire.base import now_ms
 from relay.wire.errors import ApiError
 from relay.wire.windows import Window, WindowState
@@ -43,6 +44,7 @@ class Watching:
         self,
         registry: Registry,
         farewells: Farewells,
+        presence: Presence,
         stop: Callable[[str, StopIntent], object],
         boot_id: str,
         look_s: float = LOOK_S,
@@ -50,32 +52,37 @@ class Watching:
         self._registry = registry
         self._boot_id = boot_id
         self._farewells = farewells
+        self._presence = presence
         self._stop = stop
         self._look_s = look_s
         self._runs = False
         self._open: dict[str, str] = {}
-        """By agent, with the last word of a window whose end could not be written down yet."""
+        """The agent of each window that is watched."""
+        self._words: dict[str, str] = {}
+        """The last words of windows whose end could not be written down yet."""
         self._wanted = asyncio.Event()
 
     def recover(self) -> None:
-        """Take up the windows that an earlier daemon has left. One that had not reported may still do so."""
+        """Take up the windows that an earlier daemon has left. One that had not reported may still do so,
+        unless another is there to show its agent."""
         for record in self._registry:
-            window = record.agent.window
-            if window is None:
-                continue
-            if window.is_open:
-                self.watch(record.id)
-            elif window.state is WindowState.OPENING:
-                self._change(
-                    record.id, state=WindowState.FAILED, closed_at=now_ms(), reason=KILLED_WHILE_OPENING
-                )
-        windows = (record.agent.window for record in self._registry)
-        self._farewells.keep_only({window.id for window in windows if window and window.is_open})
+            own = record.agent.window
+            if own is not None and own.state is WindowState.OPENING:
+                fields = {"closed_at": now_ms(), "reason": KILLED_WHILE_OPENING}
+                failed = msgspec.structs.replace(own, state=WindowState.FAILED, **fields)
+                self._registry.change(record.id, "agent.changed", **over(record, failed, record.window))
+            self.watch(record.id)
+        self._farewells.keep_only(self._open)
+        self._presence.keep_only(self._open)
 
     def watch(self, agent_id: str) -> None:
-        self._open.setdefault(agent_id, "")
-        if self._runs:
-            self._await_exit(agent_id)
+        """See the end of each window of the agent that is open."""
+        record = self._registry.get(agent_id)
+        for known in windows(record) if record else ():
+            if known.window.is_open and known.window.id not in self._open:
+                self._open[known.window.id] = agent_id
+                if self._runs:
+                    self._await_exit(known.window.id)
         self._wanted.set()
 
     async def run(self) -> None:
@@ -84,67 +91,74 @@ class Watching:
         Each window is looked at once its end would be told: until then another may have taken its number.
         """
         self._runs = True
-        for agent_id in self._open:
-            self._await_exit(agent_id)
+        for window_id in self._open:
+            self._await_exit(window_id)
         while True:
-            for agent_id in list(self._open):
-                self._look(agent_id)
+            for window_id in list(self._open):
+                self._look(window_id)
             self._wanted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look_s if self._open else None):
                     await self._wanted.wait()
 
-    def _await_exit(self, agent_id: str) -> None:
+    def _await_exit(self, window_id: str) -> None:
         """Look as soon as its process has ended."""
-        record = self._registry.get(agent_id)
-        if record is None or record.agent.window is None or record.agent.window.pid is None:
-            return
-        if record.window is not None and record.window.started is not None:
-            _os.on_exit(record.agent.window.pid, partial(self._look, agent_id))
+        known = self._known(window_id)
+        if known is not None and known.window.pid is not None and known.key.started is not None:
+            _os.on_exit(known.window.pid, partial(self._look, window_id))
 
-    def _look(self, agent_id: str) -> None:
-        record = self._registry.get(agent_id)
-        window = record.agent.window if record else None
-        if record is None or window is None or not window.is_open:
-            self._open.pop(agent_id, None)
+    def _look(self, window_id: str) -> None:
+        known = self._known(window_id)
+        if known is None or not known.window.is_open:
+            self._forget(window_id)
             return
-        word = self._open.get(agent_id, "")
-        if record.window is not None and (word or not self._lives(window, record.window)):
-            self.closed(agent_id, window.id, self._farewells.take(window.id) or word)
+        word = self._words.get(window_id, "")
+        if word or not self._lives(known.window, known.key):
+            self.closed(self._open[window_id], window_id, self._farewells.take(window_id) or word)
 
     def closed(self, agent_id: str, window_id: str, why: str) -> None:
-        """Write down that a window is gone. `why` is its last word; empty: it had none."""
+        """Write down that a window is gone. `why` is its last word; empty: it had none. Whoever closes one of
+        several wants to see the agent in another: only with the last of them it is stopped."""
         record = self._registry.get(agent_id)
-        window = record.agent.window if record else None
-        if record is None or window is None or window.id != window_id or not window.is_open:
+        known = find(record, window_id) if record else None
+        if record is None or known is None or not known.window.is_open:
             return
         self._farewells.take(window_id)
-        self._open[agent_id] = why
-        reason = WORDS.get(why, "its process is gone")
+        self._open[window_id], self._words[window_id] = agent_id, why
         try:
-            if window.on_close == "stop" and why not in (DETACHED, ENDED):
+            stops = known.window.on_close == "stop" and why not in (DETACHED, ENDED)
+            if stops and is_last(record, window_id):
                 with contextlib.suppress(SessionEnded):
                     self._stop(agent_id, StopIntent(by="window", at=now_ms(), grace_s=GRACE_S))
-            self._change(agent_id, state=WindowState.CLOSED, closed_at=now_ms(), reason=reason)
+            self._write(agent_id, known, WORDS.get(why, "its process is gone"))
         except ApiError as error:  # a full disk: the next look tries again
             log.error("window.not_written", agent=agent_id, error=error.message)
             self._wanted.set()
             return
-        log.info("window.closed", agent=agent_id, terminal=window.terminal, why=reason)
-        self._open.pop(agent_id, None)
+        log.info("window.closed", agent=agent_id, terminal=known.window.terminal, why=why)
+        self._presence.remove(window_id)
+        self._forget(window_id)
 
     def _lives(self, window: Window, key: WindowKey) -> bool:
-        """Whether its process is there; of one that cannot be seen from here only itself can tell."""
+        """Whether its process is there; one that cannot be seen from here has held a lock."""
         if key.boot_id and key.boot_id != self._boot_id:
             return False
         if key.started is None or window.pid is None:
-            return True
+            return not key.held or self._presence.is_held(window.id) is not False
         process = _os.process(window.pid)
         return process is not None and process.started == key.started and not process.zombie
 
-    def _change(self, agent_id: str, **fields: Any) -> None:
+    def _known(self, window_id: str) -> KnownWindow | None:
+        record = self._registry.get(self._open.get(window_id, ""))
+        return find(record, window_id) if record else None
+
+    def _forget(self, window_id: str) -> None:
+        self._open.pop(window_id, None)
+        self._words.pop(window_id, None)
+
+    def _write(self, agent_id: str, known: KnownWindow, reason: str) -> None:
         record = self._registry.get(agent_id)
         assert record is not None
-        assert record.agent.window is not None
-        window: Window = msgspec.structs.replace(record.agent.window, **fields)
-        self._registry.change(agent_id, "agent.changed", window=window)
+        fields = {"closed_at": now_ms(), "reason": reason}
+        closed = msgspec.structs.replace(known.window, state=WindowState.CLOSED, **fields)
+        self._registry.change(agent_id, "agent.changed", **over(record, closed, known.key))

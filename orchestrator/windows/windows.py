@@ -14,6 +14,7 @@ from orchestrator.windows.attempts import Attempts
 from orchestrator.windows.farewell import Farewells
 from orchestrator.windows.finding import Finder, Found
 from orchestrator.windows.opening import Manner, NoWindow, Opening
+from orchestrator.windows.presence import Presence
 from orchestrator.windows.reports import Reports
 from orchestrator.windows.scripts import Scripts
 from orchestrator.windows.watching import Watching
@@ -61,8 +62,9 @@ class Windows:
         boot_id = _os.boot_id()
         attempts = Attempts()
         self.finder = Finder(settings, environment)
-        self.watching = Watching(registry, Farewells(home), stop, boot_id)
-        self.reports = Reports(registry, attempts, self.watching, boot_id)
+        presence = Presence(home)
+        self.watching = Watching(registry, Farewells(home), presence, stop, boot_id)
+        self.reports = Reports(registry, attempts, self.watching, presence, boot_id)
         shelter = None if scopes is None else self._shelter
         timeout_s = float(settings.window_timeout)
         self._opening = Opening(registry, attempts, self._scripts, timeout_s=timeout_s, shelter=shelter)
@@ -101,8 +103,8 @@ class Windows:
     async def show(self, record: AgentRecord, request: OpenRequest, *, remote: bool) -> Shown:
         """Bring the agent's window to the front, or open one where it had one last.
 
-        One that is open and cannot be brought to the front stays open beside the new one, to which all that
-        is said of the agent's window refers from then on. Raises `ApiError` `conflict` if no window can be
+        One that is open and cannot be brought to the front stays open beside the new one, which is the
+        agent's window from then on, until it is closed. Raises `ApiError` `conflict` if no window can be
         opened, `invalid` for an unknown terminal, `busy` while another is being opened: of two at once
         neither would know which of them counts.
         """
@@ -121,7 +123,8 @@ class Windows:
         if former is not None and former.is_open:
             stays = "another window was asked for"
             if not request.new and request.terminal in (None, former.terminal):
-                stays = await self._focus(former, caller)
+                handles = record.window.handles if record.window is not None else {}
+                stays = await self._focus(former, handles, caller)
                 if not stays:
                     return Shown("focused")
         wanted = request.terminal
@@ -133,17 +136,16 @@ class Windows:
         try:
             await self.open(record, found, manner)
         except NoWindow as error:
-            self.watching.watch(record.id)  # the one from before, if it is there again
             raise ApiError(Code.CONFLICT, str(error)) from None
         return Shown("opened", _beside(former, stays) if former is not None and stays else "")
 
-    async def _focus(self, window: Window, caller: Mapping[str, str]) -> str:
+    async def _focus(self, window: Window, handles: Mapping[str, str], caller: Mapping[str, str]) -> str:
         """Return why the window is not in front; empty: it is."""
         terminal = await self.finder.of_name(window.terminal, caller)
         if terminal is None:
             return f"Muster does not know how to bring a window of {window.terminal} to the front"
         try:
-            await focus_window(terminal[0], {"TTY": window.tty or "", **window.handles}, terminal[1])
+            await focus_window(terminal[0], {"TTY": window.tty or "", **handles}, terminal[1])
         except NotFocused as error:
             log.info("window.not_focused", terminal=window.terminal, why=str(error))
             return str(error)
@@ -155,7 +157,5 @@ class Windows:
 
 
 def _beside(former: Window, why: str) -> str:
-    return (
-        f"the window in {former.terminal} stays open as well ({why}); it shows the agent until its end, but "
-        "closing it does nothing to the agent"
-    )
+    stops = "; closing the last of them stops the agent" if former.on_close == "stop" else ""
+    return f"the window in {former.terminal} stays open as well ({why}), until its agent ends{stops}"

@@ -30,10 +30,10 @@ class WindowState(enum.StrEnum):
 class Window(Wire, frozen=True, kw_only=True):
     """The newest native window of an agent. It is a viewer: `pid` and `tty` are its own, never the agent's.
 
-    `handles` are the variables by which its terminal knows it. `reason` says why it is closed, why there is
-    none, or why it is not in the terminal that was wanted. `hold` is when it stays after the agent has ended
-    (`always`, `error`, `never`), `onClose` what becomes of the agent when somebody closes it (`detach`,
-    `stop`).
+    `reason` says why it is closed, why there is none, or why it is not in the terminal that was wanted.
+    `hold` is when it stays after the agent has ended (`always`, `error`, `never`), `onClose` what becomes of
+    the agent when somebody closes the last one (`detach`, `stop`). `shownBy` is the command that shows one
+    which waits in a multiplexer.
     """
 
     id: str
@@ -41,10 +41,10 @@ class Window(Wire, frozen=True, kw_only=True):
     state: WindowState = WindowState.OPENING
     pid: int | None = None
     tty: str | None = None
-    handles: dict[str, str] = {}
     opened_at: int | None = None
     closed_at: int | None = None
     reason: str | None = None
+    shown_by: str | None = None
     hold: str = "error"
     on_close: str = "detach"
 
@@ -74,7 +74,8 @@ class DesktopInfo(Wire, frozen=True, kw_only=True):
 
 class WindowReport(Wire, frozen=True, kw_only=True):
     """What the program in a window says once it runs. `token` was given to it alone; `started` is its own
-    start time as its system counts it, so that nobody takes another process of that number for it."""
+    start time as its system counts it, so that nobody takes another process of that number for it. `handles`
+    are the variables by which its terminal knows the window; its host keeps them for itself."""
 
     token: str
     pid: int

@@ -10,7 +10,7 @@
 `session_variables()` · `where_desktop` · `terminals` · `Group(argv, env, cwd)` ·
 `find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `start_again(argv)` ·
 `stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
-`take_console()` · `name_window(title)`
+`take_console()` · `drop_typed()` · `name_window(title)`
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ else:
     from spawners._os.windows import (
         address_limit,
         boot_id,
+        drop_typed,
         hand_over,
         has_job_objects,
         is_locked,
@@ -138,7 +139,7 @@ if sys.platform == "win32":
         stored_environment,
     )
 else:
-    from spawners._os.own_tty import OwnTty, name_window, take_console
+    from spawners._os.own_tty import OwnTty, drop_typed, name_window, take_console
     from spawners._os.programs_posix import (
         Group,
         find_program,
@@ -169,6 +170,7 @@ __all__ = [
     "cgroup_limits",
     "collect",
     "dial",
+    "drop_typed",
     "find_program",
     "fork_is_safe",
     "hand_over",

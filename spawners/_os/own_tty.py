@@ -17,7 +17,7 @@ import termios
 import time
 from collections.abc import Callable
 
-__all__ = ["OwnTty", "name_window", "take_console"]
+__all__ = ["OwnTty", "drop_typed", "name_window", "take_console"]
 
 READ = 64 * 1024
 _SIZE = struct.Struct("HHHH")
@@ -31,6 +31,12 @@ def name_window(title: str) -> None:
     """Give the terminal on stdout a title; it must hold no control characters."""
     sys.stdout.write(f"\x1b]2;{title}\x07")
     sys.stdout.flush()
+
+
+def drop_typed() -> None:
+    """Drop what was typed into the terminal on stdin and not read."""
+    with contextlib.suppress(termios.error):
+        termios.tcflush(0, termios.TCIFLUSH)
 
 
 class OwnTty:

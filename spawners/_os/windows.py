@@ -22,6 +22,7 @@ from spawners.keeper.windows.system import open_file
 __all__ = [
     "address_limit",
     "boot_id",
+    "drop_typed",
     "hand_over",
     "has_job_objects",
     "is_locked",
@@ -57,6 +58,12 @@ _REMOVE_S = 5.0
 
 script_kind = "py"
 """Which kind of script a window executes; see `terminals/script.py`."""
+
+
+def drop_typed() -> None:
+    """Drop what was typed into our console and not read."""
+    while msvcrt.kbhit():
+        msvcrt.getwch()
 
 
 # -- locks

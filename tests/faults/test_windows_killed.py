@@ -12,8 +12,10 @@ from muster_processes import agent_argv, is_running, until
 from running import Host
 from windows import Desk
 
+from relay.wire import endpoints
 from relay.wire.agents import Mode, Status
 from relay.wire.client import Unreachable
+from relay.wire.terminal import OpenRequest
 from relay.wire.windows import WindowState
 
 slow = partial(pytest.param, marks=pytest.mark.slow)
@@ -117,6 +119,22 @@ def test_a_window_killed_while_there_is_no_daemon_stops_its_agent_where_that_was
     assert ended.status is Status.CANCELLED
     assert ended.cause is not None
     assert ended.cause.by == "window"
+
+
+def test_killed_while_another_window_opens_the_older_one_is_known_again(windowed: Host, desk: Desk) -> None:
+    windowed.start()
+    agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL)
+    pane = desk.pane()
+    pane.shows("hello")
+    windowed.kill()
+    windowed.start(MUSTER_FAILPOINT="after_window_begun")
+    with pytest.raises(Unreachable), windowed.client() as client:
+        client.call(endpoints.OPEN_AGENT, OpenRequest(new=True), path={"id": agent.id})
+    windowed.died()
+    windowed.start()
+    assert windowed.get(agent.id).window == agent.window
+    pane.close()
+    until(lambda: state_of(windowed, agent.id) is WindowState.CLOSED, "the window to be seen closed")
 
 
 def test_an_open_window_goes_on_over_a_restart_of_the_daemon(windowed: Host, desk: Desk) -> None:

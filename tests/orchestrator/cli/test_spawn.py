@@ -14,6 +14,7 @@ from muster_command import Muster
 from orchestrator.cli.target import connect
 from relay.wire.agents import Cause, CauseKind, ManagedAgent, SpawnRequest, SpawnResponse, Status
 from relay.wire.endpoints import GET_AGENT, SPAWN
+from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
 
 REFUSED = Cause(kind=CauseKind.REJECTED, message="policy.providers does not allow claude")
@@ -61,6 +62,23 @@ def test_a_command_here_runs_in_this_folder_and_prints_its_id(
     assert asked.env == {"A": "1=2", "TAKEN": "from here"}
     assert (asked.label, asked.timeout_ms, asked.tags) == ("l", 90_000, ["t", "u"])
     assert (asked.orchestrator_id, asked.placement, asked.prompt) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("of_the_host", "said"),
+    [
+        ("restartLimit must be at least 1", "--restart-limit must be at least 1"),
+        ("approvalTimeoutMs must be more than 0", "--approval-timeout must be more than 0"),
+        ("parentId must be an agent", "parentId must be an agent"),
+        ("there is no provider x", "there is no provider x"),
+    ],
+)
+def test_a_refusal_names_the_option_that_was_typed(
+    muster: Muster, daemon: FakeServer, of_the_host: str, said: str
+) -> None:
+    daemon.on(SPAWN, ApiError(Code.INVALID, of_the_host))
+    refused = muster("spawn", "--", "true")
+    assert (refused.code, refused.err) == (2, f"muster: {said}\n")
 
 
 def test_a_relative_cwd_is_made_absolute_here(muster: Muster, daemon: FakeServer, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from relay.wire.output import Frame, Kind, gap_frame, size_frame, time_frame
 from relay.wire.serving import Call, Streamed
 from relay.wire.terminal import OpenResult, Receipt, ScreenFormat, ScreenResult, SendResult
 from relay.wire.windows import Window, WindowState
+from spawners.terminals.multiplexers import attaching
 
 SIZE = {"rows": 4, "columns": 40}
 
@@ -54,7 +55,8 @@ def agent(daemon: FakeServer) -> FakeServer:
 def test_who_gets_a_window_in_a_multiplexer_is_told_how_to_see_it(
     muster: Muster, agent: FakeServer, handles: dict[str, str], command: str
 ) -> None:
-    window = Window(id="w-1", terminal="some", state=WindowState.OPEN, handles=handles)
+    assert attaching(handles) == command
+    window = Window(id="w-1", terminal="some", state=WindowState.OPEN, shown_by=command)
     agent.on(OPEN_AGENT, OpenResult(agent=embedded(window=window), action="opened"))
 
     said = muster("open", "x")

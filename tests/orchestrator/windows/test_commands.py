@@ -51,7 +51,7 @@ def test_ps_and_show_tell_the_agent_from_its_window(muster: Muster, windowed: Ho
     assert listed["window"]["pid"] == pane.child
     shown = " ".join(muster("show", "shown").text.split())
     assert f"pid {pane.child}" in shown
-    assert "closing it stops the agent" in shown
+    assert "closing the last one stops the agent" in shown
     assert pane.raw.startswith(b"\x1b]2;shown - " + agent_id.encode())
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from muster_processes import PYTHON, agent_argv, is_running, until
 from running import Host
 from windows import Desk, terminal
 
+from orchestrator.agents.record import AgentRecord
 from relay.wire import endpoints
 from relay.wire.agents import CauseKind, ManagedAgent, Mode, Status
 from relay.wire.errors import ApiError, Code
@@ -63,6 +67,15 @@ def window_of(agent: ManagedAgent) -> Window:
     return agent.window
 
 
+def handles_of(host: Host, agent_id: str) -> dict[str, str]:
+    """What the host alone knows of the agent's window."""
+    with contextlib.closing(sqlite3.connect(f"file:{host.home.host_database}?mode=ro", uri=True)) as database:
+        (data,) = database.execute("SELECT record FROM agents WHERE id = ?", (agent_id,)).fetchone()
+    key = msgspec.json.decode(data, type=AgentRecord).window
+    assert key is not None
+    return key.handles
+
+
 def becomes(host: Host, agent_id: str, state: WindowState) -> Window:
     """The agent's window, once it has that state."""
     until(lambda: window_of(host.get(agent_id)).state is state, f"the window of {agent_id} to be {state}")
@@ -98,7 +111,8 @@ def test_argv_environment_folder_and_terminal_are_the_agents_own(
     window = window_of(agent)
     assert agent.pid == facts["pid"] != window.pid == desk.pane().child
     assert window.tty not in (None, facts["tty"])
-    assert (window.state, window.handles["WINDOWID"]) == (WindowState.OPEN, "4242")
+    assert window.state is WindowState.OPEN
+    assert handles_of(windowed, agent.id)["WINDOWID"] == "4242"
     assert agent.size == {"rows": 33, "columns": 111}
 
 
@@ -200,6 +214,22 @@ def test_closing_the_window_stops_the_agent_where_that_was_asked(windowed: Host,
     assert ended.cause.by == "window"
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_windows_the_last_to_be_closed_stops_the_agent(windowed: Host, desk: Desk, first: int) -> None:
+    agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, on_window_close="stop")
+    desk.pane(0).shows("hello")
+    assert opened(windowed, agent.id, new=True) == "opened"
+    desk.pane(1).shows("hello")
+    desk.pane(first).close()
+    desk.pane(first).gone()
+    left = windowed.get(agent.id)
+    assert (left.status, window_of(left).pid) == (Status.RUNNING, desk.pane(1 - first).child)
+    desk.pane(1 - first).close()
+    ended = windowed.ended(agent.id)
+    assert ended.cause is not None
+    assert (ended.status, ended.cause.by) == (Status.CANCELLED, "window")
+
+
 def test_detaching_by_keys_is_no_close(windowed: Host, desk: Desk) -> None:
     agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, on_window_close="stop")
     pane = desk.pane()
@@ -228,6 +258,10 @@ def test_an_embedded_agent_is_shown_in_a_window_and_in_another(windowed: Host, d
     desk.pane(1).shows("hello")
     assert window_of(windowed.get(agent.id)).pid == desk.pane(1).child
     desk.pane(1).close()
+    desk.pane(1).gone()
+    older = window_of(windowed.get(agent.id))
+    assert (older.state, older.pid) == (WindowState.OPEN, desk.pane().child)
+    desk.pane().close()
     becomes(windowed, agent.id, WindowState.CLOSED)
     assert windowed.get(agent.id).status is Status.RUNNING
 

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
-from muster_processes import PYTHON
+from muster_processes import PYTHON, agent_argv
+from running import Host
+from windows import Desk, terminal
 
 from orchestrator.agents.record import AgentRecord, StopIntent, WindowKey, new_agent_id
 from orchestrator.agents.registry import Registry
 from orchestrator.store.database import Database
+from orchestrator.windows.attempts import Attempts, hashed
 from orchestrator.windows.farewell import Farewells
+from orchestrator.windows.presence import Presence
+from orchestrator.windows.reports import Reports
 from orchestrator.windows.watching import Watching
 from relay.wire.agents import ManagedAgent, Mode, Status
 from relay.wire.home import Home
-from relay.wire.windows import Window, WindowState
+from relay.wire.windows import Answer, Window, WindowReport, WindowState
 from spawners import _os
 
 SELDOM_S = 3600.0
+HOLDER = """
+import sys
+from orchestrator.windows.presence import Presence
+from relay.wire.home import Home
+lock = Presence(Home(*sys.argv[1:4])).hold("w-0123456789ab")
+print("held", flush=True)
+input()
+"""
 
 
 @pytest.fixture
@@ -48,10 +64,11 @@ def watch(folder: Path) -> tuple[Registry, Watching, list[tuple[str, StopIntent]
     """Who sees windows go, and what that stops."""
     registry = Registry(Database(str(folder / "host.db")), "here")
     stopped: list[tuple[str, StopIntent]] = []
-    farewells = Farewells(Home(str(folder), str(folder), str(folder)))
+    home = Home(str(folder), str(folder), str(folder))
     watching = Watching(
-        registry, farewells, lambda *intent: stopped.append(intent), _os.boot_id(), look_s=SELDOM_S
-    )
+        registry, Farewells(home), Presence(home), lambda *intent: stopped.append(intent), _os.boot_id(),
+        look_s=SELDOM_S,
+    )  # fmt: skip
     return registry, watching, stopped
 
 
@@ -101,3 +118,67 @@ async def test_a_window_whose_number_another_process_has_taken_is_known_to_be_go
 
     running.cancel()
     assert [agent_id for agent_id, _ in stopped] == [record.id]
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A window as a daemon knows one that runs among other processes than its own: by its lock alone."""
+    argv = [sys.executable, "-I", "-c", HOLDER, *[str(tmp_path)] * 3]
+    made = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert made.stdout is not None
+    assert made.stdout.readline() == b"held\n"
+    yield made
+    made.kill()
+    made.wait()
+    made.stdout.close()
+
+
+async def test_a_window_whose_process_cannot_be_seen_is_gone_when_its_lock_is(
+    tmp_path: Path, holder: subprocess.Popen[bytes]
+) -> None:
+    registry = Registry(Database(str(tmp_path / "host.db")), "here")
+    home = Home(*[str(tmp_path)] * 3)
+    presence = Presence(home)
+    watching = Watching(registry, Farewells(home), presence, lambda *_: None, _os.boot_id(), look_s=0.01)
+    reports = Reports(registry, Attempts(), watching, presence, _os.boot_id())
+    agent = ManagedAgent(
+        id=new_agent_id(), status=Status.RUNNING, provider="command", mode=Mode.TERMINAL, created_at=5,
+        pid=1, window=Window(id="w-0123456789ab"),
+    )  # fmt: skip
+    registry.create(AgentRecord(agent=agent, directory="/", window=WindowKey(token_hash=hashed("token"))))
+    said = WindowReport(token="token", pid=os.getpid(), started=1)  # that number is another's here
+    assert (await reports.report("w-0123456789ab", said)).answer is Answer.GO
+
+    running = asyncio.create_task(watching.run())
+    await asyncio.sleep(0)
+    window = registry.find(agent.id).agent.window
+    assert window is not None
+    assert window.is_open
+    holder.kill()
+    ended = await registry.when(agent.id, lambda agent: not (agent.window and agent.window.is_open), 20)
+
+    running.cancel()
+    assert ended.agent.window is not None
+    assert ended.agent.window.state is WindowState.CLOSED
+    assert not list(tmp_path.glob("*.open"))
+
+
+@pytest.mark.slow
+@pytest.mark.needs("unshare")
+def test_a_window_in_a_sandbox_is_seen_to_be_gone(make_host: Callable[..., Host], desk: Desk) -> None:
+    sandboxed = f"unshare --pid --fork --kill-child --mount-proc {terminal()}"
+    host = make_host("host", MUSTER_TERMINAL_APP=sandboxed, PTY_TERMINAL=str(desk.folder))
+    host.start()
+    argv = agent_argv("print:hello", "sleep")
+    agent = host.spawn(*argv, mode=Mode.TERMINAL, on_window_close="stop")
+    desk.pane().shows("hello")
+    (sandbox,) = (child for child in psutil.Process(host.pid).children() if child.name() == "unshare")
+    host.kill()
+    host.start()
+    window = host.get(agent.id).window
+    assert window is not None
+    assert window.is_open
+    sandbox.kill()
+    ended = host.ended(agent.id)
+    assert ended.cause is not None
+    assert (ended.status, ended.cause.by) == (Status.CANCELLED, "window")

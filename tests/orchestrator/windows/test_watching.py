@@ -11,13 +11,15 @@ import pytest
 from orchestrator.agents.record import AgentRecord, StopIntent, WindowKey, new_agent_id
 from orchestrator.agents.registry import Registry
 from orchestrator.store.database import Database
-from orchestrator.windows.attempts import Attempt, Attempts
+from orchestrator.windows.attempts import Attempt, Attempts, hashed
 from orchestrator.windows.farewell import CLOSED, DETACHED, Farewells
 from orchestrator.windows.opening import Manner, NoWindow, Opening
+from orchestrator.windows.presence import Presence
 from orchestrator.windows.reports import Reports
 from orchestrator.windows.scripts import Scripts
 from orchestrator.windows.watching import Watching
 from relay.wire.agents import ManagedAgent, Mode, Status
+from relay.wire.base import encode
 from relay.wire.errors import ApiError, Code
 from relay.wire.home import Home
 from relay.wire.windows import Answer, Window, WindowReport, WindowState
@@ -33,7 +35,8 @@ class Watched:
         self.registry = Registry(self.database, "here")
         self.home = Home(str(folder), str(folder), str(folder))
         self.stopped: list[str] = []
-        self.watching = Watching(self.registry, Farewells(self.home), self.stop, "")
+        self.presence = Presence(self.home)
+        self.watching = Watching(self.registry, Farewells(self.home), self.presence, self.stop, "")
 
     def stop(self, agent_id: str, intent: StopIntent) -> None:
         self.registry.change(agent_id, "agent.changed", record={"stop": intent}, status=Status.STOPPING)
@@ -95,7 +98,7 @@ async def test_a_window_that_reports_while_it_is_given_up_is_told_to_close(watch
     agent_id = watched.agent(Window(id=attempt.id), key, Status.STARTING)
     attempt.agent_id = agent_id
     attempts.drop(attempt.id)
-    reports = Reports(watched.registry, attempts, watched.watching, "")
+    reports = Reports(watched.registry, attempts, watched.watching, watched.presence, "")
     said = WindowReport(token=tokens[0], pid=os.getpid(), started=1)
     answer = asyncio.create_task(reports.report(attempt.id, said))
     await watched.registry.when(agent_id, lambda agent: bool(agent.window and agent.window.is_open), 20)
@@ -103,6 +106,19 @@ async def test_a_window_that_reports_while_it_is_given_up_is_told_to_close(watch
     watched.registry.change(agent_id, "agent.changed", record={"window": None}, window=failed)
     watched.registry.change(agent_id, "agent.changed", status=Status.RUNNING, pid=os.getpid())
     assert (await answer).answer is Answer.VOID
+
+
+async def test_by_what_a_terminal_knows_a_window_is_for_its_host_alone(watched: Watched) -> None:
+    agent_id = watched.agent(Window(id=WINDOW), WindowKey(token_hash=hashed("token")))
+    watched.registry.change(agent_id, "agent.changed", pid=os.getpid())
+    reports = Reports(watched.registry, Attempts(), watched.watching, watched.presence, "")
+    handles = {"KITTY_LISTEN_ON": "unix:/run/kitty", "TMUX": "x" * 100_000}
+    said = WindowReport(token="token", pid=os.getpid(), started=1, handles=handles)
+    assert (await reports.report(WINDOW, said)).answer is Answer.GO
+    record = watched.registry.find(agent_id)
+    assert record.window is not None
+    assert record.window.handles == {"KITTY_LISTEN_ON": "unix:/run/kitty"}
+    assert b"KITTY" not in encode(record.agent)
 
 
 async def test_a_window_that_closes_while_a_terminal_is_looked_for_stays_closed(watched: Watched) -> None:
