@@ -34,8 +34,10 @@ class _Outage:
         self._failures = 0
         self._said = False
 
-    def wait(self, error: Exception) -> None:
-        """Wait and look again. Call in every round that failed."""
+    def wait(self, error: Unreachable | ApiError) -> None:
+        """Wait and look again. Call in every round that failed; raises what does not end by itself."""
+        if isinstance(error, ApiError) and error.code not in PASSING:
+            raise error
         self._failures += 1
         if self._failures >= 3 and not self._said:
             self._said = True
@@ -96,11 +98,7 @@ def follow(server: Server, agent_id: str, offset: int = 0, *, timed: bool = Fals
                 offset = frame.end
                 yield frame
             server.come_back()
-        except Unreachable as error:
-            outage.wait(error)
-        except ApiError as error:
-            if error.code not in PASSING:
-                raise
+        except (Unreachable, ApiError) as error:
             outage.wait(error)
 
 
@@ -134,11 +132,7 @@ def await_status(
         asked = time.monotonic()
         try:
             agent = server.call(GET_AGENT, path={"id": agent_id}, query=query, timeout_s=QUIET_S)
-        except Unreachable as error:
-            outage.wait(error)
-        except ApiError as error:
-            if error.code not in PASSING:
-                raise
+        except (Unreachable, ApiError) as error:
             outage.wait(error)
         else:
             outage.over()

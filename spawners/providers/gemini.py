@@ -23,7 +23,7 @@ from spawners.providers.jsonlines import Event as Line
 from spawners.providers.jsonlines import inner, text_of
 from spawners.providers.listening import Listening
 from spawners.providers.manifest import Manifest, load
-from spawners.providers.text import canonical
+from spawners.providers.text import canonical, version_line
 
 __all__ = ["PROVIDER", "Gemini", "GeminiStream"]
 
@@ -155,9 +155,7 @@ class Gemini:
         return load(self.name)
 
     def parse_version(self, text: str) -> str | None:
-        """`0.61.0`, on a line of its own."""
-        found = re.search(r"^\d+\.\d+\.\d+\S*$", text, re.MULTILINE)
-        return found[0] if found else None
+        return version_line(text)
 
     def dialogue(self, opening: Opening) -> Dialogue:
         return Acp(opening, HABITS) if opening.channel == ACP else GeminiStream()

@@ -6,7 +6,6 @@ Flags as run with 1.18.33.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,6 +20,7 @@ from spawners.providers.headless import defaults, prompt_bytes, required_executa
 from spawners.providers.jsonlines import Event as Line
 from spawners.providers.manifest import Manifest, load
 from spawners.providers.opencode_stream import OpencodeStream
+from spawners.providers.text import version_line
 
 __all__ = ["PROVIDER", "Opencode"]
 
@@ -119,9 +119,7 @@ class Opencode:
         return load(self.name)
 
     def parse_version(self, text: str) -> str | None:
-        """`1.18.33`, on a line of its own."""
-        found = re.search(r"^\d+\.\d+\.\d+\S*$", text, re.MULTILINE)
-        return found[0] if found else None
+        return version_line(text)
 
     def dialogue(self, opening: Opening) -> Dialogue:
         return OpencodeStream(opening) if opening.channel == "stream" else Acp(opening, HABITS)

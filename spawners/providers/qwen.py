@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from collections.abc import Mapping
 from functools import partial
@@ -21,6 +20,7 @@ from spawners.providers.events import Event
 from spawners.providers.headless import defaults, prompt_bytes, required_executable, value
 from spawners.providers.manifest import Manifest, load
 from spawners.providers.qwen_stream import QwenStream, hook_events
+from spawners.providers.text import version_line
 
 __all__ = ["PROVIDER", "Qwen"]
 
@@ -127,9 +127,7 @@ class Qwen:
         return load(self.name)
 
     def parse_version(self, text: str) -> str | None:
-        """`0.15.10`, on a line of its own."""
-        found = re.search(r"^\d+\.\d+\.\d+\S*$", text, re.MULTILINE)
-        return found[0] if found else None
+        return version_line(text)
 
     def dialogue(self, opening: Opening) -> Dialogue:
         return Acp(opening, HABITS) if opening.channel == ACP else QwenStream()

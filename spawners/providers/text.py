@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-__all__ = ["MAX_TEXT", "canonical", "clip"]
+__all__ = ["MAX_TEXT", "canonical", "clip", "version_line"]
 
 MAX_TEXT = 64 * 1024
 """Characters of an answer or an error that are kept; all of it stays in the output."""
@@ -20,3 +21,9 @@ def clip(text: str) -> str:
 def canonical(value: Any) -> str:
     """`value` as JSON with sorted keys: equal values have equal text."""
     return clip(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def version_line(text: str) -> str | None:
+    """The version in `text` that is on a line of its own, like `0.61.0`."""
+    found = re.search(r"^\d+\.\d+\.\d+\S*$", text, re.MULTILINE)
+    return found[0] if found else None

@@ -14,6 +14,7 @@ from running_fixtures import (
     team,
 )
 from stub_fixtures import home, lonely, model
+from tmux import tmux
 
 __all__ = [
     "home",
@@ -28,6 +29,7 @@ __all__ = [
     "shared_host",
     "shots",
     "team",
+    "tmux",
     "wayland_desktop",
     "wayland_session",
     "x_desktop",

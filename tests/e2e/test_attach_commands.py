@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from muster_command import MUSTER, Muster
 from running import Host, RelayServer, environment
 from running_fixtures import Team
-from tmux import Pane, Tmux, a_tmux
+from tmux import Pane, Tmux
 
 from relay.wire.agents import Mode, Status
 
@@ -24,14 +22,6 @@ SIZE = {"rows": 24, "columns": 80}
 def host(shared_host: Host) -> Host:
     """One for all tests here."""
     return shared_host
-
-
-@pytest.fixture
-def tmux() -> Iterator[Tmux]:
-    folder = Path(tempfile.mkdtemp(prefix="muster-tmux-"))
-    with a_tmux(folder) as server:
-        yield server
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from muster_command import MUSTER
 from muster_processes import agent_argv, is_running
 from running import Host, environment
-from tmux import Pane, Tmux, a_tmux, same
+from tmux import Pane, Tmux, same
 
 from relay.wire.agents import Mode, Status
 
@@ -29,14 +27,6 @@ pytestmark = pytest.mark.needs("tmux")
 def host(shared_host: Host) -> Host:
     """One for all tests here."""
     return shared_host
-
-
-@pytest.fixture
-def tmux() -> Iterator[Tmux]:
-    folder = Path(tempfile.mkdtemp(prefix="muster-tmux-"))
-    with a_tmux(folder) as server:
-        yield server
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import speaking
 from running import Host, RelayServer
 
 from relay.wire.health import Scope
@@ -122,12 +122,19 @@ def team(lasting_team: Team) -> Iterator[Team]:
         host.stop_agents()
 
 
-@contextlib.contextmanager
-def speaking_host(folder: Path, ledger: Path) -> Iterator[Host]:
-    """A host under `folder` on whose PATH `claude` is the scripted one that `speaking.install` made."""
+# -- one on whose PATH `claude` is scripted
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the scripted `claude` writes down what it was started with and told."""
+    return speaking.install(tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture(scope="module")
+def speaking_host(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[Host]:
+    folder = tmp_path_factory.mktemp("host")
     host = Host(folder / "h", PATH=f"{ledger.parent}{os.pathsep}{os.environ['PATH']}")
     host.start()
-    try:
-        yield host
-    finally:
-        host.end_agents()
+    yield host
+    host.end_agents()

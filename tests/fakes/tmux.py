@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from spawners.launch import Size
 from spawners.screen.base import Cell
@@ -143,3 +147,11 @@ def a_tmux(folder: Path) -> Iterator[Tmux]:
         yield server
     finally:
         server.end()
+
+
+@pytest.fixture
+def tmux() -> Iterator[Tmux]:
+    folder = Path(tempfile.mkdtemp(prefix="muster-tmux-"))
+    with a_tmux(folder) as server:
+        yield server
+    shutil.rmtree(folder, ignore_errors=True)

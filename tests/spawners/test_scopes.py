@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keeper_peer import keeper_of
 from muster_processes import until
 from systemd_user import UserManager
 
@@ -22,7 +22,6 @@ from spawners import _os
 from spawners.births import Keepers
 from spawners.client import KeeperSpawner
 from spawners.errors import SessionLost
-from spawners.keeper_session import KeeperSession
 from spawners.launch import Launch
 from spawners.limits import Limits, is_enforced, left_to_enforce
 from spawners.scopes import Scopes
@@ -53,16 +52,11 @@ async def keepers(request: pytest.FixtureRequest, scopes: Scopes) -> AsyncIterat
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def keeper_of(session: KeeperSession) -> int:
-    child = Path(session.ref.directory, "child.json").read_text()
-    return int(re.findall(r'"keeperPid":(\d+)', child)[0])
-
-
 async def test_every_keeper_is_outside_the_cgroup_of_its_daemon(
     spawner: KeeperSpawner, scripted: Scripted, keepers: Keepers, user_manager: UserManager
 ) -> None:
     session = await spawner.spawn(scripted("sleep"))
-    unit = _os.unit_of(keeper_of(session))
+    unit = _os.unit_of(keeper_of(session.ref))
 
     assert unit in user_manager.scopes()
     assert _os.unit_of(session.identity.pid) == unit
@@ -79,7 +73,7 @@ async def test_a_limited_agent_has_a_scope_of_its_own_which_goes_with_it(
     session = await spawner.spawn(scripted("sleep", memory_bytes=64 * MIB, cpus=0.5))
     unit = f"muster-{session.ref.agent_id}.scope"
 
-    assert _os.unit_of(session.identity.pid) == _os.unit_of(keeper_of(session)) == unit
+    assert _os.unit_of(session.identity.pid) == _os.unit_of(keeper_of(session.ref)) == unit
     assert user_manager.property(unit, "MemoryMax") == str(64 * MIB)
     assert user_manager.property(unit, "MemorySwapMax") == "0"
     assert user_manager.property(unit, "CPUQuotaPerSecUSec") == "500ms"
@@ -119,7 +113,7 @@ async def test_limits_that_systemd_takes_and_cannot_enforce_are_left_to_others(
         assert left_to_enforce(session.identity.pid, Limits(64 * MIB, 0.5)) == Limits(64 * MIB, 0.5)
         assert not is_enforced(session.ref, session.identity.pid, 64 * MIB)
         assert len(os.sched_getaffinity(session.identity.pid)) == 1
-        assert os.sched_getaffinity(keeper_of(session)) == os.sched_getaffinity(0)
+        assert os.sched_getaffinity(keeper_of(session.ref)) == os.sched_getaffinity(0)
         await session.stop()
     finally:
         manager.end()

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from keeper_peer import keeper_of
 from muster_processes import is_running, until, zombies_of
 
 from spawners import _os
@@ -41,11 +42,6 @@ async def keepers(said: list[str]) -> AsyncIterator[Keepers]:
     yield made
     await made.close()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def keeper_of(session: KeeperSession) -> int:
-    child = Path(session.ref.directory, "child.json").read_text()
-    return int(re.findall(r'"keeperPid":(\d+)', child)[0])
 
 
 def waiting_of(zygote: int | None) -> int:
@@ -91,7 +87,7 @@ async def test_a_forked_keeper_is_like_one_that_was_executed(
     executed = await plain.spawn(scripted("print:up", "sleep"))
     for session in (forked, executed):
         await anext(session.output(follow=True))  # Python has set its own signals by then
-    one, other = keeper_of(forked), keeper_of(executed)
+    one, other = keeper_of(forked.ref), keeper_of(executed.ref)
 
     assert os.getsid(one) == one
     assert facts(one, "comm").strip() == "muster-keeper"
@@ -128,7 +124,7 @@ async def test_a_killed_zygote_harms_no_agent_and_no_later_spawn(
         while keepers.zygote_pid in (None, first):  # noqa: ASYNC110 - it comes back by itself
             await asyncio.sleep(0.01)
     again = await spawner.spawn(scripted("exit:5"))
-    assert not keepers.is_child(keeper_of(again))
+    assert not keepers.is_child(keeper_of(again.ref))
     assert (await again.wait()).code == 5
     assert 1 <= len(said) <= 2  # that it has ended, and that it did not do what it was asked just then
     assert first not in zombies_of(os.getpid())
@@ -139,7 +135,7 @@ async def test_a_zygote_that_dies_over_a_request_has_started_nothing(
 ) -> None:
     monkeypatch.setenv("MUSTER_FAILPOINT", "in_zygote")
     session = await spawner.spawn(scripted("print:once", "exit:0"))
-    assert keepers.is_child(keeper_of(session))
+    assert keepers.is_child(keeper_of(session.ref))
     assert (await session.wait()).code == 0
     assert await all_bytes(session) == b"once\n"
 
@@ -153,11 +149,11 @@ async def test_a_zygote_that_hangs_is_replaced_and_what_it_was_asked_is_done_onc
     os.kill(pid, signal.SIGSTOP)
     loop = asyncio.get_running_loop()
     ready = await spawner.spawn(scripted("sleep"))  # by the process that was waiting for it
-    assert not keepers.is_child(keeper_of(ready))
+    assert not keepers.is_child(keeper_of(ready.ref))
     began = loop.time()
     session = await spawner.spawn(scripted("print:once", "exit:0"))
     assert 1.0 <= loop.time() - began < 10.0
-    assert keepers.is_child(keeper_of(session))
+    assert keepers.is_child(keeper_of(session.ref))
     assert not is_running(pid)
     assert (await session.wait()).code == 0
     assert await all_bytes(session) == b"once\n"
@@ -177,7 +173,7 @@ async def test_a_request_taken_too_late_has_no_effect(
     os.kill(pid, signal.SIGSTOP)
     session = await spawner.spawn(scripted("print:once", "sleep"))
     await anext(session.output(follow=True))
-    assert keepers.is_child(keeper_of(session))
+    assert keepers.is_child(keeper_of(session.ref))
     until(lambda: not is_running(waiting), "it to go with its zygote")
     assert [member.pid for member in await session.live_members()] == [session.identity.pid]
     assert (await session.stop(interrupt_s=0)).ended_by == "stop"
@@ -245,7 +241,7 @@ async def test_the_zygote_leaves_no_zombies_and_goes_with_its_daemon(
     assert pid is not None
     sessions = await asyncio.gather(*(spawner.spawn(scripted("exit:0")) for _ in range(10)))
     await asyncio.gather(*(session.wait() for session in sessions))
-    pids = [keeper_of(session) for session in sessions]
+    pids = [keeper_of(session.ref) for session in sessions]
     until(lambda: not any(os.path.exists(f"/proc/{keeper}") for keeper in pids), "the keepers to be gone")
     assert zombies_of(pid) == []
     living = await spawner.spawn(scripted("sleep"))

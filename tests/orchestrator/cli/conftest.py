@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from local_api import FakeServer
 from muster_command import Muster, a_home
+from running_fixtures import ledger, speaking_host
 
 from relay.wire.home import Home
+
+__all__ = ["ledger", "speaking_host"]
 
 
 @pytest.fixture

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import speaking
 from muster_command import Muster
 from muster_processes import until
 from running import Host
@@ -15,19 +12,9 @@ from running import Host
 from relay.wire.agents import Mode, Status
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speaking.install(tmp_path_factory.mktemp("bin"))
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[Host]:
-    found = Host(
-        tmp_path_factory.mktemp("host") / "h", PATH=f"{ledger.parent}{os.pathsep}{os.environ['PATH']}"
-    )
-    found.start()
-    yield found
-    found.end_agents()
+@pytest.fixture
+def host(speaking_host: Host) -> Host:
+    return speaking_host
 
 
 @pytest.fixture

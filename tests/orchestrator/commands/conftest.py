@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from running import Host
+from running_fixtures import ledger, speaking_host
 from tui_fixtures import tui_argv
+
+__all__ = ["ledger", "speaking_host"]
 
 
 @pytest.fixture(scope="module")

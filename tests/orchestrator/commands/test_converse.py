@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import speaking
 from muster_processes import until
 from running import Host
-from running_fixtures import speaking_host
 
 from orchestrator.agents.succession import GO_ON
 from relay.wire import endpoints
@@ -23,15 +20,9 @@ from relay.wire.steering import StopRequest
 from relay.wire.terminal import Receipt, SendRequest, SendResult
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speaking.install(tmp_path_factory.mktemp("bin"))
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[Host]:
-    with speaking_host(tmp_path_factory.mktemp("host"), ledger) as found:
-        yield found
+@pytest.fixture
+def host(speaking_host: Host) -> Host:
+    return speaking_host
 
 
 @pytest.fixture

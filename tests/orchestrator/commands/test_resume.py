@@ -5,28 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import speaking
 from running import Host
-from running_fixtures import speaking_host
 
 from relay.wire.agents import ManagedAgent, Mode, Status
 from relay.wire.errors import ApiError, Code
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return speaking.install(tmp_path_factory.mktemp("bin"))
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, ledger: Path) -> Iterator[Host]:
-    with speaking_host(tmp_path_factory.mktemp("host"), ledger) as found:
-        yield found
+@pytest.fixture
+def host(speaking_host: Host) -> Host:
+    return speaking_host
 
 
 def told(ledger: Path) -> list[list[Any]]:

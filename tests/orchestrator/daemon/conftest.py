@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from running import Host
+from running_fixtures import ledger, speaking_host
 from scripted_relay import ScriptedRelay
+
+__all__ = ["ledger", "speaking_host"]
 
 
 @pytest.fixture

@@ -14,12 +14,14 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from streams import outcome
+from stub_fixtures import StubModel
 
+from spawners.providers import events
 from spawners.providers.base import ApprovalMode, Ask, Decision, Dialogue, Opening, Plan
 from spawners.providers.events import Event
 from spawners.providers.registry import BUILTIN
@@ -181,3 +183,37 @@ def _record(ask: Ask, provider: str, golden: str, talk: Talk) -> None:
     folder = Path(str(RECORD), f"{provider}-{BUILTIN.get(provider).proven}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{golden}.talk").write_text(text)
+
+
+async def five_turns(provider: str, ask: Ask, model: StubModel) -> None:
+    """Five turns of one process: approved, denied, interrupted, refused by the model, answered."""
+    asks = replace(ask, prompt="NONCE=one RUN=<<touch made>>", conversation=True, asks=True)
+    statuses = []
+    async with started(asks, provider, golden="conversation") as talk:
+        asking = await talk.until(events.ApprovalAsked)
+        talk.tell("decide", request=asking.id, decision={"allow": True})
+        statuses.append((await talk.until(events.TurnEnded)).status)
+        talk.tell("send", text="NONCE=two RUN=<<touch denied>>")
+        denied = await talk.until(events.ApprovalAsked)
+        talk.tell("decide", request=denied.id, decision={"allow": False})
+        statuses.append((await talk.until(events.TurnEnded)).status)
+        talk.tell("send", text="NONCE=three SLOW=60")
+        await asyncio.to_thread(asked_for, model, "NONCE=three")
+        talk.tell("interrupt")
+        statuses.append((await talk.until(events.TurnEnded)).status)
+        talk.tell("send", text="FAIL=400")
+        failed = await talk.until(events.TurnEnded)
+        talk.tell("send", text="NONCE=five")
+        talk.tell("finish")
+        ran = await talk.end()
+
+    assert statuses == ["completed", "completed", "interrupted"]
+    assert (failed.status, "stub failure" in (failed.error or "")) == ("failed", True), failed
+    assert "touch made" in asking.input
+    assert (ran.code, ran.outcome.text, ran.outcome.error) == (0, "PONG five", None), ran
+    assert os.listdir(ask.cwd) == ["made"]
+
+
+def asked_for(model: StubModel, text: str) -> None:
+    while not any(text in said for said in model.request()["users"]):
+        pass

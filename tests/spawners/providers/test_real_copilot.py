@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import uuid
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from stub_fixtures import StubModel
-from talking import run, started
+from talking import five_turns, run, started
 
 from spawners.providers import events
 from spawners.providers.base import ApprovalMode, Ask
@@ -97,34 +96,4 @@ async def test_a_rate_limit_that_passes_is_told_and_is_no_error(provider: str, a
 async def test_a_conversation_asks_is_interrupted_fails_and_goes_on(
     provider: str, ask: Ask, model: StubModel
 ) -> None:
-    """Five turns of one process: approved, denied, interrupted, refused by the model, answered."""
-    asks = replace(ask, prompt="NONCE=one RUN=<<touch made>>", conversation=True, asks=True)
-    statuses = []
-    async with started(asks, provider, golden="conversation") as talk:
-        asking = await talk.until(events.ApprovalAsked)
-        talk.tell("decide", request=asking.id, decision={"allow": True})
-        statuses.append((await talk.until(events.TurnEnded)).status)
-        talk.tell("send", text="NONCE=two RUN=<<touch denied>>")
-        denied = await talk.until(events.ApprovalAsked)
-        talk.tell("decide", request=denied.id, decision={"allow": False})
-        statuses.append((await talk.until(events.TurnEnded)).status)
-        talk.tell("send", text="NONCE=three SLOW=60")
-        await asyncio.to_thread(asked_for, model, "NONCE=three")
-        talk.tell("interrupt")
-        statuses.append((await talk.until(events.TurnEnded)).status)
-        talk.tell("send", text="FAIL=400")
-        failed = await talk.until(events.TurnEnded)
-        talk.tell("send", text="NONCE=five")
-        talk.tell("finish")
-        ran = await talk.end()
-
-    assert statuses == ["completed", "completed", "interrupted"]
-    assert (failed.status, "stub failure" in (failed.error or "")) == ("failed", True), failed
-    assert "touch made" in asking.input
-    assert (ran.code, ran.outcome.text, ran.outcome.error) == (0, "PONG five", None), ran
-    assert os.listdir(ask.cwd) == ["made"]
-
-
-def asked_for(model: StubModel, text: str) -> None:
-    while not any(text in said for said in model.request()["users"]):
-        pass
+    await five_turns(provider, ask, model)
