@@ -25,9 +25,11 @@ def test_hosts_come_back_to_a_relay_that_was_killed(relay: RelayServer, make_mem
     running = [relay.get(agent.id, "running") for agent in (first, second)]
     relay.kill()
     relay.start()
+    # A host whose next attempt comes later than its lease ends was offline in between.
+    until(lambda: all(relay.get(agent.id).presence is Presence.LIVE for agent in running), "the hosts")
     for before in running:
         now = relay.get(before.id)
-        assert (now.status, now.pid, now.presence) == (Status.RUNNING, before.pid, Presence.LIVE)
+        assert (now.status, now.pid) == (Status.RUNNING, before.pid)
         assert relay.stop(before.id).status is Status.CANCELLED
         assert not is_running(before.pid or 0)
 
