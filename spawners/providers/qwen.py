@@ -30,6 +30,9 @@ APPROVAL = {
     ApprovalMode.OPEN: "yolo",
 }
 
+NO_SHELL = ("--exclude-tools", "run_shell_command,monitor")
+"""For `guarded` without anybody to ask: the folder's own settings could else allow them (measured)."""
+
 ACP = "acp"
 SPEAKS = {ACP: ("--acp",), "stream": ("-o", "stream-json"), "terminal": ()}
 
@@ -107,6 +110,8 @@ class Qwen:
         channel = _channel(ask)
         argv = [required_executable(self.name, ask), *SPEAKS[channel]]
         argv += ["--approval-mode", APPROVAL[ask.approval_mode]]
+        if channel == "stream" and ask.approval_mode is ApprovalMode.GUARDED:
+            argv += NO_SHELL
         argv += [] if ask.model is None else ["-m", value("model", ask.model)]
         if ask.max_turns is not None and channel == "stream":  # over ACP it takes no notice of it
             argv += ["--max-session-turns", str(ask.max_turns)]

@@ -79,6 +79,7 @@ WANTED = {
     "gemini-trust": ("blocked", FOLDER),
     "opencode-after-long-paste": ("idle", FAILED + "stub failure"),
     "opencode-approval": ("blocked", APPROVAL),
+    "opencode-approval-80-columns": ("blocked", APPROVAL),
     "opencode-busy": ("busy", WORKING),
     "opencode-busy-on-second": ("busy", WORKING),
     "opencode-error": ("idle", FAILED + "stub failure"),

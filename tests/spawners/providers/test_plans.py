@@ -48,7 +48,7 @@ GOLDEN = {
     },
     "qwen": {
         "read-only": "-o stream-json --approval-mode plan",
-        "guarded": "-o stream-json --approval-mode auto-edit",
+        "guarded": "-o stream-json --approval-mode auto-edit --exclude-tools run_shell_command,monitor",
         "open": "-o stream-json --approval-mode yolo",
     },
     "opencode": {

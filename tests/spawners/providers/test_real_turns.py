@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from stub_fixtures import StubModel
@@ -101,6 +103,24 @@ async def test_guarded_writes_nothing_outside_the_folder(provider: str, ask: Ask
         await run(replace(ask, prompt=f"NONCE=g RUN=<<touch {outside}/made>>"), provider)
 
         assert os.listdir(outside) == []
+
+
+@pytest.mark.parametrize("provider", [pytest.param("qwen", marks=pytest.mark.needs("qwen"))])
+@pytest.mark.parametrize(
+    "call", ["RUN=<<touch made>>", 'TOOL=<<monitor {"command": "touch made", "description": "d"}>>']
+)
+async def test_no_settings_of_the_folder_give_a_guarded_run_its_shell_back(
+    provider: str, call: str, ask: Ask
+) -> None:
+    tools = ["run_shell_command", "monitor"]
+    Path(ask.cwd, ".qwen").mkdir()
+    settings = {"permissions": {"allow": tools}, "tools": {"allowed": tools}}
+    Path(ask.cwd, ".qwen", "settings.json").write_text(json.dumps(settings))
+
+    ran = await run(replace(ask, prompt=f"NONCE=g {call}"), provider)
+
+    assert ran.code == 0, ran.stderr
+    assert os.listdir(ask.cwd) == [".qwen"]
 
 
 @pytest.mark.parametrize("provider", CLIS)
