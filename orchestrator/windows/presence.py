@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Container
@@ -24,6 +25,8 @@ class Presence:
 
     def hold(self, window_id: str) -> int:
         """Take the lock and return the descriptor that carries it. Raises `OSError`."""
+        if not _WINDOW.fullmatch(window_id):
+            raise OSError(errno.EINVAL, "no window is called so", window_id)
         return _os.lock_new(self._path(window_id))
 
     def is_held(self, window_id: str) -> bool | None:

@@ -163,6 +163,26 @@ async def test_a_window_whose_process_cannot_be_seen_is_gone_when_its_lock_is(
     assert not list(tmp_path.glob("*.open"))
 
 
+def test_of_locks_only_those_of_windows_that_are_gone_are_cleared_away(tmp_path: Path) -> None:
+    presence = Presence(Home(*[str(tmp_path)] * 3))
+    held, known, gone = "w-000000000001", "w-000000000002", "w-000000000003"
+    lock = presence.hold(held)
+    for window_id in (known, gone):
+        os.close(presence.hold(window_id))
+    (tmp_path / "notes.open").touch()
+    presence.keep_only({known})
+    assert {path.name for path in tmp_path.iterdir()} == {f"{held}.open", f"{known}.open", "notes.open"}
+    assert [presence.is_held(window_id) for window_id in (held, known, gone)] == [True, False, None]
+    os.close(lock)
+
+
+@pytest.mark.parametrize("name", ["../x", "", "w-1", "/tmp/w-000000000001"])
+def test_only_a_window_holds_a_lock(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match="no window"):
+        Presence(Home(*[str(tmp_path)] * 3)).hold(name)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.needs("unshare")
 def test_a_window_in_a_sandbox_is_seen_to_be_gone(make_host: Callable[..., Host], desk: Desk) -> None:
