@@ -30,8 +30,7 @@ PROCESSED_OUTPUT, VT_OUTPUT, NO_AUTO_RETURN = 0x1, 0x4, 0x8
 WINDOW_INPUT, VT_INPUT = 0x8, 0x200
 KEPT_INPUT = 0x20 | 0x40 | 0x80
 """Insert mode, selecting with the mouse, and the flag by which these two count: the person's own choice."""
-KEY_EVENT = 1
-ALT, SPACE, CONTROL_PRESSED = 0x12, 0x20, 0x8 | 0x4
+KEY_EVENT, ALT, SPACE, CONTROL_PRESSED = 1, 0x12, 0x20, 0x8 | 0x4
 RECORDS = 256
 LOOK_MS = 500
 """How often the size is looked at: a console may change its window without an event."""
@@ -76,7 +75,7 @@ _kernel.CreateEventW.restype = ctypes.c_void_p
 _kernel.CreateEventW.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
 _kernel.WaitForMultipleObjects.argtypes = [ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
 _kernel.WaitForMultipleObjects.restype = ctypes.c_uint32
-for _name in ("GetConsoleMode", "GetConsoleScreenBufferInfo"):
+for _name in ("GetConsoleMode", "GetConsoleScreenBufferInfo", "GetNumberOfConsoleInputEvents"):
     getattr(_kernel, _name).argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 for _name in ("ReadConsoleInputW", "WriteConsoleW"):
     getattr(_kernel, _name).argtypes = [
@@ -143,7 +142,7 @@ class OwnTty:
         self._typed: asyncio.Queue[bytes] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._resized: Callable[[], None] | None = None
-        self._stop = _kernel.CreateEventW(None, 1, 0, None)
+        self._looking, self._stop = threading.Lock(), _kernel.CreateEventW(None, 1, 0, None)
         self._reader: threading.Thread | None = None
         self._writer = _Writer(screen)
 
@@ -185,7 +184,8 @@ class OwnTty:
         not meant for whoever reads next. Never raises."""
         for handle, mode in zip((self._keys, self._screen), self._before, strict=True):
             _kernel.SetConsoleMode(handle, mode)
-        _kernel.FlushConsoleInputBuffer(self._keys)
+        with self._looking:
+            _kernel.FlushConsoleInputBuffer(self._keys)
 
     def on_resize(self, tell: Callable[[], None]) -> None:
         """Call `tell` in the loop when the window has another size."""
@@ -242,11 +242,14 @@ class OwnTty:
             self._loop.call_soon_threadsafe(self._typed.put_nowait, b"")
 
     def _units(self) -> bytes | None:
-        """What has been typed, in UTF-16; None if the console is gone."""
-        records, count = (_Record * RECORDS)(), wintypes.DWORD()
-        if not _kernel.ReadConsoleInputW(self._keys, records, RECORDS, ctypes.byref(count)):
-            return None
-        return b"".join(_unit(record.key) for record in records[: count.value] if record.kind == KEY_EVENT)
+        """What has been typed, in UTF-16; None if the console is gone. Never waits: all else would too."""
+        rows, found = (_Record * RECORDS)(), wintypes.DWORD()
+        count = ctypes.byref(found)
+        with self._looking:  # or what has woken us could be dropped in between
+            told = _kernel.GetNumberOfConsoleInputEvents(self._keys, count)
+            if not told or (found.value and not _kernel.ReadConsoleInputW(self._keys, rows, RECORDS, count)):
+                return None
+        return b"".join(_unit(row.key) for row in rows[: found.value] if row.kind == KEY_EVENT)
 
 
 def _unit(key: _Key) -> bytes:
@@ -292,9 +295,6 @@ class _Writer:
 
     def _write(self, text: str) -> None:
         units, done = text.encode("utf-16-le", "surrogatepass"), wintypes.DWORD()
-        while units:
-            if not _kernel.WriteConsoleW(self._screen, units, len(units) // 2, ctypes.byref(done), None):
-                return
-            if not done.value:
-                return
+        write, told = _kernel.WriteConsoleW, ctypes.byref(done)
+        while units and write(self._screen, units, len(units) // 2, told, None) and done.value:
             units = units[2 * done.value :]

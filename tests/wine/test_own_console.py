@@ -54,6 +54,7 @@ async def main():
     tty.restore()
     modes = own_console._mode(tty._keys), own_console._mode(tty._screen)
     print("restored", modes == tty._before, file=said)
+    print("empty", await asyncio.wait_for(asyncio.to_thread(tty._units), 20) == b"", file=said)
     tty.say(b"bye", 2.0)
     tty.close()
 
@@ -73,7 +74,7 @@ def test_keys_come_as_a_terminal_sends_them_and_all_is_put_back(tmp_path: Path) 
     )
 
     text = said.read_text("utf-8")
-    assert text.split() == ["typed", "True", "resized", "True", "restored", "True"], text
+    assert text.split() == ["typed", "True", "resized", "True", "restored", "True", "empty", "True"], text
     assert code == 0
 
 
