@@ -8,7 +8,7 @@ from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.spawn_options import SpawnOptions
 from relay.wire.agents import Mode, SpawnRequest
 from relay.wire.errors import ApiError
-from relay.wire.opening import DESKTOP_NAMES, check_window
+from relay.wire.opening import DESKTOP_NAMES, FALLBACKS, HOLDS, ON_CLOSE, check_window
 
 __all__ = ["check_wishes", "own_desktop"]
 
@@ -32,17 +32,16 @@ def check_wishes(options: SpawnOptions, mode: Mode) -> None:
         if names:
             raise CliError(f"{' and '.join(names)}: only --mode terminal opens a window", Exit.USAGE)
         return
+    for name, known in (
+        ("--hold", HOLDS),
+        ("--on-window-close", ON_CLOSE),
+        ("--terminal-fallback", FALLBACKS),
+    ):
+        if given[name] not in (None, *known):
+            raise CliError(f"{name} must be one of {', '.join(known)}, not {given[name]!r}", Exit.USAGE)
     if options.size is not None:
         raise CliError("--size goes with --mode embedded: a window has its own", Exit.USAGE)
     try:
-        check_window(
-            SpawnRequest(
-                mode=mode,
-                terminal=options.terminal,
-                hold=options.hold,
-                on_window_close=options.on_window_close,
-                terminal_fallback=options.terminal_fallback,
-            )
-        )
+        check_window(SpawnRequest(mode=mode, terminal=options.terminal))
     except ApiError as error:
         raise CliError(str(error), Exit.USAGE) from None

@@ -104,9 +104,12 @@ def test_who_gets_another_terminal_than_they_named_is_told(muster: Muster, desk:
     [
         (("--terminal", "kitty"), "--terminal: only --mode terminal opens a window"),
         (("--mode", "embedded", "--tab", "--hold", "never"), "--tab and --hold: only --mode terminal"),
-        (("--mode", "terminal", "--hold", "sometimes"), "hold must be one of"),
-        (("--mode", "terminal", "--on-window-close", "kill"), "onWindowClose must be one of"),
-        (("--mode", "terminal", "--terminal-fallback", "tmux"), "terminalFallback must be one of"),
+        (("--mode", "terminal", "--hold", "sometimes"), "--hold must be one of"),
+        (
+            ("--mode", "terminal", "--on-window-close", "kill"),
+            "--on-window-close must be one of detach, stop, not 'kill'",
+        ),
+        (("--mode", "terminal", "--terminal-fallback", "tmux"), "--terminal-fallback must be one of"),
         (("--mode", "terminal", "--size", "80x24"), "a window has its own"),
         (("--mode", "terminal", "--stdin", "-"), "reads its terminal"),
         (("--mode", "terminal", "--attach"), "--attach goes with --mode embedded"),
