@@ -349,6 +349,17 @@ async def test_root_is_told_whose_desktop_it_takes(bare: dict[str, str]) -> None
     assert (await find_desktop(bare)).problem.startswith("muster runs as root, who has no desktop here")
 
 
+@pytest.mark.usefixtures("on_a_machine")
+@pytest.mark.needs("root", "xvfb")
+@pytest.mark.parametrize("more", [{}, {"container": "podman"}])
+async def test_a_socket_alone_is_no_session_of_root_or_of_a_container(
+    x_session: XDesktop, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch, more: dict[str, str]
+) -> None:
+    """It may be the desktop of anybody, or of the machine around it."""
+    monkeypatch.setattr("spawners._os.desktop.X11_SOCKETS", X11_SOCKETS)
+    assert (await find_desktop({**bare, **more})).kind is None
+
+
 @pytest.mark.parametrize(
     ("kind", "shown"),
     [
