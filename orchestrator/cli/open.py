@@ -23,7 +23,10 @@ class Options:
     agent: AgentArg
     terminal: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="In this terminal (`muster doctor --terminals`). Default: found."),
+        typer.Option(
+            metavar="NAME",
+            help="In this terminal (`muster doctor --terminals`). Default: that of its last window.",
+        ),
     ] = None
     tab: Annotated[bool, typer.Option("--tab", help="A tab instead of a window, where it can.")] = False
     new: Annotated[bool, typer.Option("--new", help="Another one, also if one is open.")] = False
