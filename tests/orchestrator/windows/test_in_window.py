@@ -182,6 +182,14 @@ def test_a_program_that_cannot_be_executed_is_told_in_the_window(windowed: Host,
     pane.gone()
 
 
+def test_a_window_that_is_closed_while_it_waits_for_enter_says_so(windowed: Host, desk: Desk) -> None:
+    agent = windowed.spawn("sh", "-c", "exit 3", mode=Mode.TERMINAL)
+    pane = desk.pane()
+    pane.shows("Enter closes")
+    pane.close()
+    assert becomes(windowed, agent.id, WindowState.CLOSED).reason == "it was closed"
+
+
 def test_closing_the_window_stops_the_agent_where_that_was_asked(windowed: Host, desk: Desk) -> None:
     agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.TERMINAL, on_window_close="stop")
     desk.pane().shows("hello")
