@@ -165,10 +165,11 @@ class _Viewing:
                 terminal = Terminal.open()
             except OSError as error:
                 raise CliError(f"cannot use this terminal: {error}", Exit.USAGE) from None
-            source = await self._open(terminal.size)
+            size = terminal.size
+            source = await self._open(size)
             keys, read_only = self._look.keys, self._look.read_only
             hint = self._hint() if self._look.hinted else ""
-            ended = await view(terminal, source, keys=keys, read_only=read_only, hint=hint)
+            ended = await view(terminal, source, size, keys=keys, read_only=read_only, hint=hint)
         self.agent, self.exit = getattr(source, "ended", None), getattr(source, "exit", None)
         return ended
 

@@ -15,6 +15,7 @@ from orchestrator.cli.viewer.source import Outage, Source
 from orchestrator.cli.viewer.terminal import Terminal
 from spawners._os import listen
 from spawners.errors import SessionEnded
+from spawners.launch import Size
 
 __all__ = ["Signalled", "view"]
 
@@ -44,8 +45,11 @@ class _Keys:
     read_only: bool
 
 
-async def view(terminal: Terminal, source: Source, *, keys: bytes, read_only: bool, hint: str) -> bool:
-    """Show `source` until the agent has ended (True) or the person has detached or hung up (False).
+async def view(
+    terminal: Terminal, source: Source, size: Size, *, keys: bytes, read_only: bool, hint: str
+) -> bool:
+    """Show `source`, opened for a terminal of that `size`, until the agent has ended (True) or the person has
+    detached or hung up (False).
 
     A `hint` is shown for a moment first. Whatever happens, the terminal is afterwards as it was. Raises
     `Signalled`, and what `source` raises.
@@ -55,6 +59,8 @@ async def view(terminal: Terminal, source: Source, *, keys: bytes, read_only: bo
         with _signals(looking):
             terminal.enter()
             terminal.on_resize(looking.size_changed)
+            if terminal.size != size:  # before anybody listened: a window is laid out while it opens
+                looking.size_changed()
             return await looking.run(hint)
     finally:
         terminal.close()
