@@ -75,3 +75,21 @@ async def test_a_window_that_is_killed_is_known_to_be_gone_without_a_look(
         "its process is gone",
     )
     assert [(agent_id, intent.by) for agent_id, intent in stopped] == [(record.id, "window")]
+
+
+async def test_a_window_of_before_a_reboot_is_gone_whoever_has_its_number_now(
+    tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    """Start times are counted from the boot: another process may have started as late as it had."""
+    registry = Registry(Database(str(tmp_path / "host.db")), "here")
+    farewells = Farewells(Home(str(tmp_path), str(tmp_path), str(tmp_path)))
+    watching = Watching(registry, farewells, lambda *_: None, "the boot of now")
+    record = registry.create(shown_in(process))
+    watching.recover()
+    running = asyncio.create_task(watching.run())
+    await registry.when(record.id, lambda agent: agent.window is not None and not agent.window.is_open, 20)
+    running.cancel()
+    found = registry.get(record.id)
+    assert found is not None
+    assert found.agent.window is not None
+    assert found.agent.window.state is WindowState.CLOSED
