@@ -60,14 +60,16 @@ def shown_in(process: subprocess.Popen[bytes]) -> AgentRecord:
     return AgentRecord(agent=agent, directory=f"/nowhere/{agent.id}", window=key)
 
 
-def watch(folder: Path) -> tuple[Registry, Watching, list[tuple[str, StopIntent]]]:
+def watch(
+    folder: Path, boot_id: str | None = None
+) -> tuple[Registry, Watching, list[tuple[str, StopIntent]]]:
     """Who sees windows go, and what that stops."""
     registry = Registry(Database(str(folder / "host.db")), "here")
     stopped: list[tuple[str, StopIntent]] = []
     home = Home(str(folder), str(folder), str(folder))
     watching = Watching(
-        registry, Farewells(home), Presence(home), lambda *intent: stopped.append(intent), _os.boot_id(),
-        look_s=SELDOM_S,
+        registry, Farewells(home), Presence(home), lambda *intent: stopped.append(intent),
+        boot_id or _os.boot_id(), look_s=SELDOM_S,
     )  # fmt: skip
     return registry, watching, stopped
 
@@ -99,6 +101,22 @@ async def test_a_window_that_is_killed_is_known_to_be_gone_without_a_look(
         "its process is gone",
     )
     assert [(agent_id, intent.by) for agent_id, intent in stopped] == [(record.id, "window")]
+
+
+async def test_a_window_of_before_a_reboot_is_gone_whoever_has_its_number_now(
+    tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    """Start times are counted from the boot: another process may have started as late as it had."""
+    registry, watching, _ = watch(tmp_path, "the boot of now")
+    record = registry.create(shown_in(process))
+    watching.recover()
+    running = asyncio.create_task(watching.run())
+    await registry.when(record.id, lambda agent: agent.window is not None and not agent.window.is_open, 20)
+    running.cancel()
+    found = registry.get(record.id)
+    assert found is not None
+    assert found.agent.window is not None
+    assert found.agent.window.state is WindowState.CLOSED
 
 
 async def test_a_window_whose_number_another_process_has_taken_is_known_to_be_gone_without_a_look(
