@@ -21,7 +21,7 @@ from relay.wire.home import Home
 from relay.wire.orchestrators import Orchestrator
 from relay.wire.queries import AgentListQuery
 
-__all__ = ["run_checks"]
+__all__ = ["linger", "run_checks"]
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SKEW_MS = 2_000
@@ -37,7 +37,7 @@ def run_checks(home: Home) -> Iterator[HealthCheck]:
     yield _space(home)
     yield _files()
     yield _emulator()
-    yield from _linger()
+    yield from linger()
     try:
         config = Config.load(home)
     except ConfigError as error:
@@ -104,7 +104,7 @@ def _emulator() -> HealthCheck:
     return _check("emulator", WARN if note else OK, note or f"terminals are emulated by {engine_name()}")
 
 
-def _linger() -> Iterator[HealthCheck]:
+def linger() -> Iterator[HealthCheck]:
     """Without linger systemd ends what a user started when the last session is closed."""
     from spawners.scopes import Scopes
 

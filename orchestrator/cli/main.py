@@ -37,6 +37,7 @@ COMMANDS: tuple[str, ...] = (
     "providers",
     "trust",
     "doctor",
+    "service",
     "token",
     "config",
     "relay",

@@ -25,6 +25,7 @@ from spawners._os import start_server
 
 __all__ = [
     "DEFAULT_PORT",
+    "READY_S",
     "Child",
     "Started",
     "clean_environment",

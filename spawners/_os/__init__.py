@@ -10,7 +10,7 @@
 `session_variables()` · `where_desktop` · `terminals` · `Group(argv, env, cwd)` ·
 `find_program(name, path)` · `program_folders` · `start_server(argv, …)` · `start_again(argv)` ·
 `stored_environment()` · `read_pipe(fd, take)` · `on_told_to_end(tell)` · `listen(handlers)` ·
-`take_console()` · `drop_typed()` · `name_window(title)`
+`take_console()` · `drop_typed()` · `name_window(title)` · `service_manager`
 """
 
 from __future__ import annotations
@@ -154,10 +154,14 @@ else:
 
 where_desktop, terminals = "spawners._os.logon", "spawners.terminals.windows"
 """The modules that find the desktop and know the terminals of this system, loaded when one is opened."""
+service_manager = "logon"
+"""What starts a user's services: systemd, launchd, or (at logon) nobody who looks after them."""
 if sys.platform == "linux":
     where_desktop, terminals = "spawners._os.desktop", "spawners.terminals.linux"
+    service_manager = "systemd"
 elif sys.platform == "darwin":
     where_desktop, terminals = "spawners._os.aqua", "spawners.terminals.macos"
+    service_manager = "launchd"
 
 __all__ = [
     "Calling",
@@ -196,6 +200,7 @@ __all__ = [
     "resolved",
     "script_kind",
     "send_signal",
+    "service_manager",
     "session_variables",
     "sharing",
     "start_again",

@@ -38,4 +38,4 @@ def test_muster_works_on_windows(display: str) -> None:
 
     said = done.stdout.decode("utf-8", "replace")[-20_000:]
     assert done.returncode == 0, said + done.stderr.decode("utf-8", "replace")[-2_000:]
-    assert "7 passed" in said.splitlines()[-1], said
+    assert "8 passed" in said.splitlines()[-1], said
