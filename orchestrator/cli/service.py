@@ -76,7 +76,7 @@ def uninstall() -> None:
 
 @app.command()
 def status(json: JsonOpt = False) -> None:
-    """Say whether it is installed, whether it starts at login, and whether it runs."""
+    """Say whether it is installed, starts at login, and runs."""
     home = Home.from_environment()
     with _explained():
         now = manager().state()
