@@ -24,6 +24,9 @@ RESET = (
     PEN + b"\x1b[?6l\x1b[?69l\x1b[r\x1b[4l\x1b[20l"  # origin, margins, insert, newline mode
     b"\x1b]8;;\x1b\\"  # no link
 )
+NO_KITTY_KEYS = b"\x1b[<99u\x1b[=0;1u"
+"""No flags of the kitty keyboard protocol. QTerminal prints a part of it, which has to be cleared."""
+
 EVERY_8 = b"\x1b[3g\r" + b"\x1b[8C\x1bH" * 32 + b"\r"
 """Tab stops as a terminal has them at first; 32 of them reach over 256 columns."""
 
@@ -48,18 +51,20 @@ def restore(modes: Modes | None = None) -> bytes:
             CANCEL,
             RESET,
             END,
-            b"\x1b[<99u\x1b[=0;1u\x1b[>4;0m\x1b>",  # kitty keyboard, modifyOtherKeys, keypad
+            b"" if modes and not alternate else NO_KITTY_KEYS,
+            b"\x1b[>4;0m\x1b>",  # modifyOtherKeys, keypad
             # Leaves the other screen where that is shown, and else moves no cursor, unlike 1049.
             alternate or b"\x1b[?1047l",
-            b"\x1b[<99u\x1b[=0;1u",  # the primary screen has flags of its own
             # 1049 has put the cursor back, which RESET would move; and the pen, which is not wanted.
             b"\x1b7" + RESET + b"\x1b8" + PEN if alternate else RESET,
             b"".join(b"\x1b[?%d%c" % (mode, b"h" if mode in EXPECTED else b"l") for mode in VIEWED_MODES),
             b"\x1b[?5l\x1b[?12l\x1b[?2031l\x1b[?2048l",  # reverse video, blinking, reports of changes
             b"\x1b[0 q\x1b[?25h",
-            b"\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\",  # colours as configured
+            b"\x1b]104\a\x1b]110\a\x1b]111\a\x1b]112\a",  # colours as configured; urxvt prints the end of ST
             b"\x1b[23;2t",
-            b"" if alternate else b"\x1b[999;1H\r\n",
+            # The primary screen has flags of its own.
+            b"\x1b7" + NO_KITTY_KEYS + b"\x1b8" if alternate else b"\x1b[999;1H\r\n" + NO_KITTY_KEYS + b"\r",
+            b"\x1b[K",
         )
     )
 
@@ -123,6 +128,8 @@ class Painter:
         if whole or modes != self._modes or 7 not in modes.private:
             # Rows are painted with the wrap on: without it some terminals join marks to the wrong cell.
             out.append(_mode_bytes(modes))
+        if not whole and self._modes and modes.kitty_keyboard != self._modes.kitty_keyboard:
+            out.append(_keys(modes))
         place = Cursor(cursor.row - top, cursor.column - left, cursor.visible, cursor.shape)
         if out or place != self._place:
             out.append(_cursor_bytes(place))
@@ -139,7 +146,8 @@ class Painter:
 def _clear(modes: Modes) -> bytes:
     # Both screens are reset: the scroll region is one screen's own in some terminals.
     enter = b"\x1b[?1049h" if modes.alternate else b"\x1b[?1047l"
-    return RESET + enter + RESET + EVERY_8 + b"\x1b[?25l\x1b[?7h\x1b[H\x1b[2J"
+    keys = _keys(modes)  # what a terminal prints of it is cleared
+    return RESET + enter + RESET + EVERY_8 + keys + b"\x1b[?25l\x1b[?7h\x1b[H\x1b[2J"
 
 
 def _origin(cursor: Cursor, size: Size, view: Size) -> tuple[int, int]:
@@ -193,7 +201,11 @@ def _mode_bytes(modes: Modes) -> bytes:
     off = [mode for mode in VIEWED_MODES if mode not in modes.private]
     on = sorted(modes.private.intersection(VIEWED_MODES))
     out = b"".join(b"\x1b[?%dl" % mode for mode in off) + b"".join(b"\x1b[?%dh" % mode for mode in on)
-    return out + (b"\x1b=" if modes.keypad else b"\x1b>") + b"\x1b[=%d;1u" % modes.kitty_keyboard
+    return out + (b"\x1b=" if modes.keypad else b"\x1b>")
+
+
+def _keys(modes: Modes) -> bytes:
+    return b"\x1b[=%d;1u" % modes.kitty_keyboard
 
 
 def _cursor_bytes(cursor: Cursor) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from screen_fixtures import RECORDINGS, SIZE, Open, assert_same, recording
@@ -190,3 +191,23 @@ def test_restore_without_knowing_the_program_leaves_the_alternate_screen(viewer:
     viewer.feed(restore())
     assert viewer.modes == Modes(private=frozenset({7}))
     assert viewer.cursor == Cursor(23, 0)
+
+
+def as_qterminal_reads(output: bytes) -> bytes:
+    """It knows no kitty keyboard, and prints `99u` of `CSI < 99 u`."""
+    return re.sub(rb"\x1b\[[<=>?]([0-9;]*u)", rb"\1", output)
+
+
+@pytest.mark.parametrize("alternate", [False, True])
+def test_what_a_terminal_prints_of_keyboard_flags_is_not_seen(
+    opened: Open, engine: str, alternate: bool
+) -> None:
+    screen, viewer = opened(b"one\r\ntwo"), open_screen(SIZE, engine=engine)
+    painter = Painter(SIZE)
+    viewer.feed(b"$ muster attach\r\n" + b"\x1b[?1049h\x1b[H" * alternate)
+    for painted in (paint(screen, SIZE), painter.update(screen)):
+        viewer.feed(as_qterminal_reads(painted.replace(b"\x1b[?1047l", b"")))
+        assert viewer.text() == screen.text()
+    viewer.feed(as_qterminal_reads(restore(Modes(alternate=alternate))))
+    left = "$ muster attach" if alternate else "two"  # of the others the lowest line is made free
+    assert [line for line in viewer.text() if line] == [left]
