@@ -81,3 +81,11 @@ def a_home(folder: Path) -> Home:
     home = Home(str(folder), str(folder), str(folder / "run"))
     home.prepare()
     return home
+
+
+def started(muster: Muster, *words: str) -> None:
+    """Run what starts the servers, twice if need be: now and then wine makes no process."""
+    said = muster(*words)
+    if "answer within" in said.err:  # what has been started was ended
+        said = muster(*words)
+    assert said.code == 0, said.text + said.err

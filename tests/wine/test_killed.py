@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from muster_command import Muster
+from muster_command import Muster, started
 from muster_processes import is_running, until
 
 from orchestrator.cli.target import daemon_answers, daemon_client
@@ -32,10 +32,7 @@ CODE = (
 
 def up(muster: Muster, point: str) -> None:
     muster.variables["MUSTER_FAILPOINT"] = point
-    said = muster("up", "--detach")
-    if "did not answer" in said.err:  # now and then wine makes no process; what has been started was ended
-        said = muster("up", "--detach")
-    assert said.code == 0, said.err
+    started(muster, "up", "--detach")
 
 
 def die_at(muster: Muster, home: Home, *words: str) -> None:
@@ -52,7 +49,7 @@ def known(home: Home, agent_id: str) -> ManagedAgent:
         return client.call(GET_AGENT, path={"id": agent_id})
 
 
-def started(marks: Path) -> list[list[int]]:
+def programs(marks: Path) -> list[list[int]]:
     """Of each start the program's pid and its child's."""
     return [[int(pid) for pid in line.split()] for line in marks.read_text().splitlines()]
 
@@ -71,9 +68,9 @@ def test_no_agent_is_lost_started_twice_or_left_behind(muster: Muster, home: Hom
     assert not (tmp_path / "after_record_created").exists()
     trees = []
     for agent, marks in ((first, tmp_path / "after_keeper_started"), (second, tmp_path / "after_spawned")):
-        until(lambda marks=marks: marks.exists() and bool(started(marks)), "the program")  # type: ignore[misc]
+        until(lambda marks=marks: marks.exists() and bool(programs(marks)), "the program")  # type: ignore[misc]
         until(lambda agent=agent: known(home, agent.id).status is Status.RUNNING, "it to be known")  # type: ignore[misc]
-        (tree,) = started(marks)
+        (tree,) = programs(marks)
         assert known(home, agent.id).pid == tree[0]
         trees.append(tree)
 
@@ -91,4 +88,4 @@ def test_no_agent_is_lost_started_twice_or_left_behind(muster: Muster, home: Hom
     assert cause is not None
     assert cause.kind is CauseKind.KEEPER_KILLED
     until(lambda: not any(map(is_running, trees[1])), "its job to end with it")
-    assert [len(started(tmp_path / point)) for point in SPAWN if SPAWN[point]] == [1, 1]
+    assert [len(programs(tmp_path / point)) for point in SPAWN if SPAWN[point]] == [1, 1]

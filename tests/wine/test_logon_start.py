@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from muster_command import Muster
+from muster_command import Muster, started
 from muster_processes import until
 
 from orchestrator.cli.target import daemon_answers
@@ -22,8 +22,7 @@ def test_it_is_started_by_the_command_that_windows_runs_at_logon(muster: Muster,
     root = home.state + " \xe9"
     muster.home = home = Home(root, root, os.path.join(root, "run"), tcp=True)
     assert muster("service", "status", "--json").json["installed"] is False
-    said = muster("service", "install")
-    assert said.code == 0, said.err
+    started(muster, "service", "install")
     told = muster("service", "status", "--json").json
     assert (told["manager"], told["installed"], told["running"]) == ("logon", True, True)
     with winreg.OpenKey(winreg.HKEY_CURRENT_USER, logon.KEY.removeprefix("HKCU\\")) as key:

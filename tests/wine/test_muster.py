@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from muster_command import Muster, Said
+from muster_command import Muster, Said, started
 from muster_processes import until
 
 from orchestrator.cli.target import daemon_answers
@@ -42,7 +42,7 @@ def right(said: Said) -> Said:
 def test_agents_are_started_shown_stopped_and_outlive_the_daemon(
     muster: Muster, home: Home, tmp_path: Path
 ) -> None:
-    right(muster("up", "--detach"))
+    started(muster, "up", "--detach")
     assert is_private(home.daemon_socket)
 
     ran = muster("run", "--", PYTHON, "-c", "print(6 * 7); raise SystemExit(3)")
@@ -64,7 +64,7 @@ def test_agents_are_started_shown_stopped_and_outlive_the_daemon(
     assert daemon is not None
     os.kill(daemon["pid"], signal.SIGTERM)  # which is a kill here
     until(lambda: not daemon_answers(home), "the daemon's end")
-    right(muster("up", "--detach"))
+    started(muster, "up", "--detach")
     (shown,) = right(muster("ps", "--json")).json
     assert (shown["id"], shown["pid"], shown["status"]) == (agent["id"], agent["pid"], "running")
 
@@ -75,7 +75,7 @@ def test_agents_are_started_shown_stopped_and_outlive_the_daemon(
 
 
 def test_the_environment_of_agents_is_the_registry_s_at_that_moment(muster: Muster) -> None:
-    right(muster("up", "--detach"))
+    started(muster, "up", "--detach")
     key = r"HKCU\Environment"
     for name, kind, value in (
         ("Path", "REG_EXPAND_SZ", r"%USERPROFILE%\new tools"),

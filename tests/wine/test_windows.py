@@ -10,7 +10,7 @@ from ctypes import wintypes
 from pathlib import Path
 
 import pytest
-from muster_command import Muster
+from muster_command import Muster, started
 from muster_processes import is_running, until
 
 from orchestrator.cli.target import daemon_client
@@ -64,8 +64,7 @@ def test_an_agent_has_a_console_that_can_be_closed_and_brought_back(
     muster: Muster, home: Home, tmp_path: Path
 ) -> None:
     muster.variables["MUSTER_TERMINAL_WINDOW_TIMEOUT"] = "60"
-    up = muster("up", "--detach")
-    assert up.code == 0, up.err
+    started(muster, "up", "--detach")
     said, mark = tmp_path / "said", "\n".join(HARD)
     words = ["--mode", "terminal", "--terminal", "console", "--terminal-fallback", "error"]
     words += ["--env", f"MARK={mark}", "--json", "--", sys.executable, "-X", "utf8", "-c", CODE]
