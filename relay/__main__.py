@@ -213,6 +213,10 @@ async def _serve(options: argparse.Namespace, home: Home, listener: socket.socke
         store = SqlStore(database_url(options.database or home.relay_database))
     except ValueError as error:
         raise CannotStart(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise CannotStart(
+            f"PostgreSQL needs {error.name}, which is not installed: pip install 'musterd[postgres]'"
+        ) from None
     config = replace(
         RelayConfig(), keep_ms=int(options.keep_days * DAY_MS), heartbeat_ms=options.heartbeat_ms
     )

@@ -44,8 +44,7 @@ async def interrupt(reach: Reach, reference: str) -> AgentRecord:
 
 async def _tell(reach: Reach, record: AgentRecord, conversation: Conversation) -> AgentRecord:
     await ready(conversation)
-    held = record.agent.activity is Activity.BLOCKED and not conversation.turns.busy
-    if record.agent.activity is Activity.IDLE or held:
+    if _rests(record, conversation):
         return record
     with reach.registry.watch(record.id) as news:
         try:
@@ -56,11 +55,17 @@ async def _tell(reach: Reach, record: AgentRecord, conversation: Conversation) -
             async with asyncio.timeout(QUIET_S):
                 while True:
                     now = reach.registry.get(record.id) or record
-                    if now.agent.ended or now.agent.activity is Activity.IDLE:
+                    if now.agent.ended or _rests(now, conversation):
                         return now
                     await news.get()
         except TimeoutError:
             raise _still(record, "was told to end its turn") from None
+
+
+def _rests(record: AgentRecord, conversation: Conversation) -> bool:
+    """Whether it works on no turn: a rate limit that has ended one holds it up."""
+    held = record.agent.activity is Activity.BLOCKED and not conversation.turns.busy
+    return held or record.agent.activity is Activity.IDLE
 
 
 async def _press(reach: Reach, record: AgentRecord, observation: Observation) -> AgentRecord:

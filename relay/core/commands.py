@@ -226,7 +226,7 @@ class Commands:
     async def _is_taken(self, host_id: str, command_id: int) -> bool:
         """Whether the host has the command, or is connected to take it."""
         lease = self._leases.get(host_id)
-        if lease is not None and lease.stream:
+        if lease is not None and lease.listens:
             return True
         async with self._store.reading() as transaction:
             command = await transaction.commands.get(command_id)

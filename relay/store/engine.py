@@ -46,9 +46,14 @@ def database_url(text_: str) -> URL:
     if scheme not in drivers.values():
         raise ValueError(f"database {scheme}:// is not supported; use sqlite:///PATH or postgresql://…")
     try:
-        return make_url(f"{scheme}://{rest}")
+        url = make_url(f"{scheme}://{rest}")
     except (ArgumentError, ValueError) as error:
         raise ValueError(f"the database URL cannot be read: {error}") from None
+    if url.get_backend_name() != "sqlite":
+        return url
+    if url.host or url.query or not url.database or url.database == ":memory:":
+        raise ValueError("a database of SQLite is a file and takes no options: use sqlite:///PATH")
+    return url.set(database=os.path.abspath(url.database))
 
 
 class SqlTransaction:

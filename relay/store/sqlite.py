@@ -63,7 +63,7 @@ class Connection(aiosqlite.Connection):
 
     def _visited(self, work: Callable[[sqlite3.Cursor], None]) -> None:
         with contextlib.closing(self._conn.cursor()) as cursor:
-            opening, self.opening = self.opening, ""
-            if opening:
-                cursor.execute(opening)
+            if self.opening:
+                cursor.execute(self.opening)
+                self.opening = ""
             work(cursor)

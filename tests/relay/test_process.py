@@ -240,6 +240,17 @@ def test_what_it_cannot_use_is_said_in_one_line(
     assert not (program.home / "relay.json").exists()
 
 
+def test_a_driver_that_is_not_installed_is_named(
+    program: RelayProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asyncpg.py").write_text("raise ModuleNotFoundError(name='asyncpg')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    exit_code, said = program.run("--database", "postgresql://h/d")
+    assert exit_code == 1
+    assert "PostgreSQL needs asyncpg, which is not installed: pip install" in said
+    assert "Traceback" not in said
+
+
 def test_a_file_that_is_no_database_is_refused(program: RelayProcess) -> None:
     program.home.mkdir()
     (program.home / "relay.db").write_text("x" * 5000)

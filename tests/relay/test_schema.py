@@ -115,6 +115,15 @@ def test_database_urls(given: str, driver: str) -> None:
     assert database_url(given).drivername == driver
 
 
-def test_an_unsupported_database_says_what_is() -> None:
+@pytest.mark.parametrize("given", ["relay.db", "sqlite:///relay.db", "sqlite:///./relay.db"])
+def test_a_file_is_meant_from_here_on_wherever_the_relay_goes(given: str) -> None:
+    assert database_url(given).database == str(Path.cwd() / "relay.db")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["mysql://h/d", "sqlite://", "sqlite:///:memory:", "sqlite://relay.db", "sqlite:////x.db?mode=ro"],
+)
+def test_an_unsupported_database_says_what_is(given: str) -> None:
     with pytest.raises(ValueError, match="use sqlite"):
-        database_url("mysql://h/d")
+        database_url(given)

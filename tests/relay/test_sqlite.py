@@ -14,6 +14,7 @@ from databases import sqlite_store
 
 from relay.core.ports import Store
 from relay.store.schema import prepare
+from relay.store.sqlite import Connection
 
 
 @pytest.fixture
@@ -44,6 +45,25 @@ async def test_a_change_keeps_others_from_writing_from_its_first_look_on(
         assert not can_be_written(tmp_path)
 
     assert can_be_written(tmp_path)
+
+
+async def test_nothing_is_done_outside_of_what_could_not_be_begun(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE t (a)")
+    other.execute("BEGIN IMMEDIATE")
+    async with Connection(
+        lambda: sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    ) as connection:
+        connection.opening = "BEGIN IMMEDIATE"
+        cursor = await connection.cursor()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            await cursor.execute("SELECT 1")
+        other.execute("ROLLBACK")
+        await cursor.execute("INSERT INTO t VALUES (1)")
+        await connection.rollback()
+    with contextlib.closing(other):
+        assert other.execute("SELECT a FROM t").fetchall() == []
 
 
 def test_a_connection_that_was_never_closed_lets_the_process_end(tmp_path: Path) -> None:

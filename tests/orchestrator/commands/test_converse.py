@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,25 @@ def test_whoever_speaks_to_it_goes_on_in_its_place(host: Host, ledger: Path, tmp
     answered(host, agent, "now then")
     until(lambda: host.get(agent.id).restart_at is None, "the wait to be over")
     finish(host, agent)
+
+
+def test_a_turn_that_a_rate_limit_ends_while_it_is_called_off_is_over(
+    host: Host, ledger: Path, tmp_path: Path
+) -> None:
+    ledger.write_text("")
+    os.mkfifo(gate := tmp_path / "gate")
+    fields = {"provider": "claude", "conversation": True, "cwd": str(tmp_path), "on_rate_limit": "resume"}
+    agent = host.spawn(prompt=f"await:{gate} limit:0", **fields)
+    journal = Path(host.home.state, "plans", agent.id, "dialogue.jsonl")
+    until(lambda: host.get(agent.id).activity is Activity.BUSY, "its turn to begin")
+
+    with host.client() as client, ThreadPoolExecutor(1) as pool:
+        called_off = pool.submit(client.call, endpoints.INTERRUPT_AGENT, path={"id": agent.id})
+        until(lambda: "interrupt" in journal.read_text(), "it to be told")
+        gate.write_bytes(b"go")
+
+    assert called_off.result().activity is Activity.BLOCKED
+    host.stop(agent.id)
 
 
 def test_a_conversation_may_begin_without_a_word(host: Host, ledger: Path, tmp_path: Path) -> None:
