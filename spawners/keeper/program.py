@@ -39,6 +39,7 @@ def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
         started = keeper.start(gate)
     except Abandoned:
         return 1  # another keeper may have begun in this directory: nothing in it is ours
+    make_way()  # not before the daemon has been told
     if not started:
         keeper.say_goodbye()
         return 1
