@@ -25,8 +25,7 @@ def rehearse() -> None:
     In the fork server often enough for the interpreter to have specialized the code (each keeper would
     copy the pages where that is noted); in the process that waits once, for the pages that it writes to.
     """
-    spec = loads(dumps({"text": "x", "number": 1, "list": [None, True], "nested": {"a": "b"}}).encode())
-    dumps({"me": started_of(posix.getpid()), "boot": boot_id(), "spec": spec})
+    loads(dumps({"me": started_of(posix.getpid()), "boot": boot_id()}).encode())
     MemoryEvidence()
     Spool("/", 1, 1).held()
 
