@@ -25,7 +25,7 @@ _SHARED = (
 )
 POSIX_MODULES = (
     *("system", "files", "protocol", "connection", "processes", "memory", "execute", "tree"),
-    *("tty", "listener", "stdio", *_os.keeper_modules, *_SHARED, "program"),
+    *("tty", "listener", "stdio", *_os.keeper_modules, *_SHARED, "sharing", "program"),
 )
 WINDOWS_MODULES = (
     *("windows.api", "windows.pipes", "windows.system", "system", "files", "protocol", "connection"),

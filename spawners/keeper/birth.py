@@ -67,7 +67,6 @@ class Birth(Record):
             try:
                 self.pid = self.tree.start(self.spec, stdio, self.wake_fd)
             finally:
-                make_way()
                 release(cpus)
                 for fd in set(stdio) if isinstance(stdio, list) else ():
                     close(fd)

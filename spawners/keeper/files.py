@@ -6,6 +6,7 @@ from spawners.keeper.system import READ, close, open_file, read, remove, write
 
 MYPY = False
 if MYPY:
+    from collections.abc import Callable
     from typing import Any
 
 SMALL_FILE = 8192
@@ -24,14 +25,22 @@ class Context:
         raise ValueError(name)
 
 
-def loads(data: bytes) -> "Any":
-    text = data.decode().strip()
+def find_scanner() -> "Callable[[str, int], tuple[Any, int]]":
+    """What takes JSON apart. Each asks for its context anew, so one is made for all."""
     try:
-        return _json.make_scanner(Context())(text, 0)[0]  # type: ignore[arg-type]
+        return _json.make_scanner(Context())  # type: ignore[arg-type]
     except (TypeError, AttributeError):  # a Python whose private scanner wants something else
         import json  # noqa: PLC0415
 
-        return json.loads(text)
+        return json.JSONDecoder().scan_once  # type: ignore[attr-defined, no-any-return]
+
+
+SCAN = find_scanner()
+
+
+def loads(data: bytes) -> "Any":
+    try:
+        return SCAN(data.decode().strip(), 0)[0]
     except (StopIteration, SystemError):  # the latter where `json`, for its error class, is not imported
         raise ValueError("not JSON") from None
 

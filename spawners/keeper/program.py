@@ -15,11 +15,10 @@ import select
 
 from spawners.keeper.birth import Abandoned
 from spawners.keeper.execute import TAKEN, make_way
-from spawners.keeper.files import dumps, loads
+from spawners.keeper.files import loads
 from spawners.keeper.keeper import Keeper
-from spawners.keeper.memory import MemoryEvidence
-from spawners.keeper.processes import PRCTL, become_subreaper, boot_id, started_of
-from spawners.keeper.spool import Spool
+from spawners.keeper.processes import PRCTL, become_subreaper
+from spawners.keeper.sharing import fill_gaps, look_up, rehearse
 from spawners.keeper.system import ARMED, SIGKILL, failpoint
 from spawners.keeper.wire import READ_SIZE
 
@@ -39,6 +38,7 @@ def keep(directory: str, lock_fd: int, control_fd: int, gate: bool) -> int:
         started = keeper.start(gate)
     except Abandoned:
         return 1  # another keeper may have begun in this directory: nothing in it is ours
+    make_way()  # not before the daemon has been told
     if not started:
         keeper.say_goodbye()
         return 1
@@ -66,7 +66,9 @@ def zygote(fd: int) -> None:
     server.send(b"ready")
     if not server.recv(READ_SIZE):  # until we are in the cgroup that keepers are to live in
         return
+    look_up()
     gc.collect()
+    filling = fill_gaps()  # noqa: F841  # kept for as long as we live
     gc.freeze()
     poll = select.poll()
     poll.register(fd, 0)  # tells nothing but that the daemon has hung up
@@ -119,18 +121,6 @@ def wait_to_be_born(server: "_socket.socket", notify: int, zygote_pid: int) -> N
     finally:
         make_way()
         posix._exit(code)
-
-
-def rehearse() -> None:
-    """Do some of what every keeper does at its start, so that doing it is quick.
-
-    In the fork server often enough for the interpreter to have specialized the code (each keeper would
-    copy the pages where that is noted); in the process that waits once, for the pages that it writes to.
-    """
-    spec = loads(dumps({"text": "x", "number": 1, "list": [None, True], "nested": {"a": "b"}}).encode())
-    dumps({"me": started_of(posix.getpid()), "boot": boot_id(), "spec": spec})
-    MemoryEvidence()
-    Spool("/", 1, 1).held()
 
 
 def receive(server: "_socket.socket") -> "tuple[bytes, list[int]]":
