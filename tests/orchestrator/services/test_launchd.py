@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -12,11 +13,11 @@ import pytest
 from orchestrator.services import Program, ServiceError, State, launchd
 
 pytestmark = pytest.mark.needs("posix")
-PROGRAM = Program(("/opt/bin/python", "up"), None, "/tmp/log")
+PROGRAM = Program(("/opt/bin/python", "-m", "orchestrator.cli.main", "up"), None, "/tmp/log")
 FAKE = Path(__file__).parents[2] / "fakes" / "launchctl.py"
 DOMAIN = f"gui/{os.getuid() if hasattr(os, 'getuid') else 0}"
 TARGET = f"{DOMAIN}/{launchd.LABEL}"
-RUNS = State(installed=True, enabled=True, running=True, pid=4321)
+RUNS = State(installed=True, enabled=True, running=True, pid=4321, home="")
 
 
 @pytest.fixture
@@ -67,7 +68,18 @@ def test_installing_again_leaves_it_alone_unless_it_is_another_program(mac: Path
     launchd.install(Program(PROGRAM.argv, "/other", PROGRAM.log))  # while the first one still ends
 
     assert [words[0] for words in asked(mac)[len(before) :]] == ["bootout", "enable", "bootstrap"]
-    assert launchd.state() == RUNS
+    assert launchd.state() == dataclasses.replace(RUNS, home="/other")
+
+
+def test_an_agent_that_somebody_else_has_written_is_left_alone(mac: Path) -> None:
+    launchd.install(PROGRAM)
+    own = Path(launchd.place())
+    own.write_text(own.read_text().replace("orchestrator.cli.main", "mine"))
+    before = own.read_text()
+    for act in (lambda: launchd.install(PROGRAM), launchd.uninstall):
+        with pytest.raises(ServiceError, match="move it"):
+            act()
+    assert own.read_text() == before
 
 
 def test_one_that_is_switched_off_is_seen_and_switched_on(mac: Path) -> None:
