@@ -65,10 +65,10 @@ def home() -> str | None:
 def install(program: Program) -> None:
     check_own(place())
     changed = refresh(place(), plist(program))
+    ask("launchctl", "enable", _target())
     if state().running and not changed:
         return
     _unload()
-    ask("launchctl", "enable", _target())
     done = ask("launchctl", "bootstrap", _domain(), place())
     if done.returncode:
         said = done.stderr.strip() or f"exit code {done.returncode}"

@@ -46,7 +46,7 @@ def test_an_agent_is_loaded_seen_and_unloaded(mac: Path, tmp_path: Path) -> None
 
     launchd.install(PROGRAM)
 
-    assert asked(mac)[-2:] == [["enable", TARGET], ["bootstrap", DOMAIN, str(file)]]
+    assert asked(mac) == [["enable", TARGET], ["bootout", TARGET], ["bootstrap", DOMAIN, str(file)]]
     assert launchd.place() == str(file)
     assert file.read_text() == launchd.plist(PROGRAM)
     assert launchd.state() == RUNS
@@ -63,11 +63,12 @@ def test_installing_again_leaves_it_alone_unless_it_is_another_program(mac: Path
     launchd.install(PROGRAM)
     before = asked(mac)
     launchd.install(PROGRAM)
-    assert asked(mac) == before
+    assert asked(mac) == [*before, ["enable", TARGET]]
+    before = asked(mac)
 
     launchd.install(Program(PROGRAM.argv, "/other", PROGRAM.log))  # while the first one still ends
 
-    assert [words[0] for words in asked(mac)[len(before) :]] == ["bootout", "enable", "bootstrap"]
+    assert [words[0] for words in asked(mac)[len(before) :]] == ["enable", "bootout", "bootstrap"]
     assert launchd.state() == dataclasses.replace(RUNS, home="/other")
 
 
@@ -86,6 +87,9 @@ def test_one_that_is_switched_off_is_seen_and_switched_on(mac: Path) -> None:
     launchd.install(PROGRAM)
     (mac / "disabled").touch()
     assert not launchd.state().enabled
+    launchd.install(PROGRAM)
+    assert launchd.state() == RUNS
+    (mac / "disabled").touch()
     (mac / "loaded").unlink()
     launchd.install(PROGRAM)
     assert launchd.state() == RUNS
