@@ -16,7 +16,7 @@ from orchestrator.cli.parameters import JsonOpt
 from orchestrator.cli.processes import READY_S, relay_answers
 from orchestrator.cli.target import daemon_answers
 from orchestrator.config import Config
-from orchestrator.services import ServiceError, State, foreground, manager
+from orchestrator.services import ServiceError, State, chosen, foreground, manager
 from relay.wire.home import Home
 from spawners._os import service_manager
 
@@ -50,6 +50,10 @@ def install() -> None:
         now = manager().state()
     print(f"{'refreshed' if before.installed else 'installed'}: {manager().place()}")
     print(f"running: {_running(home, now)}")
+    if other := _other(home, before):
+        say(
+            f"until now it was for {other}, which is not started at login any more; agents there keep running"
+        )
     if now.running is None:
         say("Windows starts it at logon, and not again should it end before the next one")
     for check in linger():
@@ -67,7 +71,8 @@ def uninstall() -> None:
     if not (before.installed or before.running):
         print("not installed")
         return
-    print(f"removed: {manager().place()}")
+    other = _other(home, before)
+    print(f"removed: {manager().place()}{other and f', which was for {other}'}")
     if before.running is None and daemon_answers(home):
         print("the daemon that runs now goes on; `muster down` ends it")
     elif before.running:
@@ -83,11 +88,13 @@ def status(json: JsonOpt = False) -> None:
     if json:
         running = daemon_answers(home) if now.running is None else now.running
         told = {"installed": now.installed, "enabled": now.enabled, "running": running, "pid": now.pid}
-        print_json({"manager": service_manager, "place": manager().place(), **told})
+        where = {"place": manager().place(), "home": now.home}
+        print_json({"manager": service_manager, **where, **told})
         return
     facts(
         [
             ("installed", f"{'yes' if now.installed else 'no'}, by {service_manager}: {manager().place()}"),
+            ("for", _other(home, now)),
             ("at login", "starts" if now.enabled else "does not start"),
             ("running", _running(home, now)),
         ]
@@ -111,7 +118,14 @@ def _running(home: Home, state: State) -> str:
     if not state.running:
         return "no"
     words = f"yes, pid {state.pid}" if state.pid else "it is being started again"
-    return words if answers else f"{words}; its daemon does not answer"
+    return words if answers or _other(home, state) else f"{words}; its daemon does not answer"
+
+
+def _other(home: Home, state: State) -> str:
+    """The home that the installed service is for; empty: this one, or nobody can tell."""
+    if not state.installed or state.home in (None, chosen(home) or ""):
+        return ""
+    return state.home or "the home that is used without MUSTER_HOME"
 
 
 def _runs_elsewhere(home: Home, state: State) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from orchestrator.services import launchd, logon, systemd
-from orchestrator.services.base import Manager, Program, ServiceError, State, foreground
+from orchestrator.services.base import Manager, Program, ServiceError, State, chosen, foreground
 from spawners._os import service_manager
 
-__all__ = ["Manager", "Program", "ServiceError", "State", "foreground", "manager"]
+__all__ = ["Manager", "Program", "ServiceError", "State", "chosen", "foreground", "manager"]
 
 MANAGERS: dict[str, Manager] = {"systemd": systemd, "launchd": launchd, "logon": logon}
 

@@ -10,10 +10,12 @@ import os
 import plistlib
 import re
 import time
+from xml.parsers.expat import ExpatError
 
-from orchestrator.services.base import Program, ServiceError, State, ask, refresh
+from orchestrator.services.base import Program, ServiceError, State, ask, check_own, refresh
+from relay.wire.private import read_text
 
-__all__ = ["LABEL", "install", "place", "plist", "state", "uninstall"]
+__all__ = ["LABEL", "home", "install", "place", "plist", "state", "uninstall"]
 
 LABEL = "musterd"
 FILES = 10240
@@ -51,12 +53,22 @@ def place() -> str:
     return os.path.expanduser(f"~/Library/LaunchAgents/{LABEL}.plist")
 
 
+def home() -> str | None:
+    """As `State.home`."""
+    try:
+        keys = plistlib.loads(read_text(place()).encode())
+    except (OSError, ValueError, ExpatError):
+        return None
+    return str(keys.get("EnvironmentVariables", {}).get("MUSTER_HOME", ""))
+
+
 def install(program: Program) -> None:
+    check_own(place())
     changed = refresh(place(), plist(program))
+    ask("launchctl", "enable", _target())
     if state().running and not changed:
         return
     _unload()
-    ask("launchctl", "enable", _target())
     done = ask("launchctl", "bootstrap", _domain(), place())
     if done.returncode:
         said = done.stderr.strip() or f"exit code {done.returncode}"
@@ -65,6 +77,7 @@ def install(program: Program) -> None:
 
 
 def uninstall() -> None:
+    check_own(place())
     _unload()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(place())
@@ -81,6 +94,7 @@ def state() -> State:
         enabled=installed and off is None,
         running=pid is not None,
         pid=int(pid[1]) if pid else None,
+        home=home(),
     )
 
 

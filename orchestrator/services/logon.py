@@ -6,12 +6,13 @@ Windows runs `orchestrator.services.at_logon` then, and does not look after what
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 from orchestrator.services.base import Program, ServiceError, State, ask
 from spawners._os import start_server
 
-__all__ = ["beside", "command", "install", "place", "start", "state", "uninstall"]
+__all__ = ["beside", "command", "home_in", "install", "place", "start", "state", "uninstall"]
 
 MODULE = "orchestrator.services.at_logon"
 KEY = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
@@ -47,8 +48,15 @@ def uninstall() -> None:
 
 
 def state() -> State:
-    there = ask("reg", "query", KEY, "/v", NAME).returncode == 0
-    return State(installed=there, enabled=there)
+    said = ask("reg", "query", KEY, "/v", NAME)
+    there = said.returncode == 0
+    return State(installed=there, enabled=there, home=home_in(said.stdout))
+
+
+def home_in(said: str) -> str | None:
+    """As `State.home`, from what `reg` says of the command; its letters are not always ours."""
+    found = re.search(rf'-m {re.escape(MODULE)}(?: "?([ -~]*?)"?)?\s*$', said)
+    return found and (found[1] or "")
 
 
 def _reg(*words: str) -> None:

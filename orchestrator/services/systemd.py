@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 
-from orchestrator.services.base import Program, ServiceError, State, ask, refresh
+from orchestrator.services.base import Program, ServiceError, State, ask, check_own, refresh
+from relay.wire.private import read_text
 
-__all__ = ["UNIT", "install", "place", "state", "uninstall", "unit"]
+__all__ = ["UNIT", "home", "install", "place", "state", "uninstall", "unit"]
 
 UNIT = "muster.service"
 TEMPLATE = """\
@@ -57,7 +58,21 @@ def place() -> str:
     return os.path.join(config, "systemd", "user", UNIT)
 
 
+def home() -> str | None:
+    """As `State.home`."""
+    try:
+        found = re.search(r'^Environment="?MUSTER_HOME=(.*?)"?$', read_text(place()), re.MULTILINE)
+    except (OSError, ValueError):
+        return None
+    return re.sub(r"\\x(..)|\\(.)|%%", _meant, found[1]) if found else ""
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    return chr(int(escaped[1], 16)) if escaped[1] else escaped[2] or "%"
+
+
 def install(program: Program) -> None:
+    check_own(place())
     changed = refresh(place(), unit(program))
     _systemctl("daemon-reload")
     ask("systemctl", "--user", "reset-failed", UNIT)  # else one that has failed too often is not started
@@ -66,6 +81,7 @@ def install(program: Program) -> None:
 
 
 def uninstall() -> None:
+    check_own(place())
     now = state()
     if now.installed:
         _systemctl("disable", "--now", UNIT)
@@ -89,6 +105,7 @@ def state() -> State:
         enabled=told.get("UnitFileState") == "enabled",
         running=told.get("ActiveState") in ("active", "activating", "reloading"),
         pid=pid or None,
+        home=home(),
     )
 
 

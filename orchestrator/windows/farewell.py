@@ -28,17 +28,20 @@ class Farewells:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(why)
 
-    def take(self, window_id: str) -> str | None:
-        """Return the word that the window has left, and remove it."""
-        if not _WINDOW.fullmatch(window_id):
-            return None
-        path = self._path(window_id)
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            with open(path, encoding="utf-8") as file:
-                why = file.read(32)
-            os.unlink(path)
-            return why
-        return None
+    def read(self, window_id: str) -> str:
+        """Return the word that the window has left; empty: none."""
+        if _WINDOW.fullmatch(window_id):
+            with (
+                contextlib.suppress(OSError, UnicodeDecodeError),
+                open(self._path(window_id), encoding="utf-8") as file,
+            ):
+                return file.read(32)
+        return ""
+
+    def remove(self, window_id: str) -> None:
+        if _WINDOW.fullmatch(window_id):
+            with contextlib.suppress(OSError):
+                os.unlink(self._path(window_id))
 
     def keep_only(self, window_ids: Container[str]) -> None:
         """Remove the words of all other windows: nobody is going to ask for them."""

@@ -112,9 +112,10 @@ class Watching:
         if known is None or not known.window.is_open:
             self._forget(window_id)
             return
-        word = self._words.get(window_id, "")
-        if word or not self._lives(known.window, known.key):
-            self.closed(self._open[window_id], window_id, self._farewells.take(window_id) or word)
+        lives = self._lives(known.window, known.key)
+        word = self._farewells.read(window_id) or self._words.get(window_id, "")  # left before it ends
+        if word or not lives:
+            self.closed(self._open[window_id], window_id, word)
 
     def closed(self, agent_id: str, window_id: str, why: str) -> None:
         """Write down that a window is gone. `why` is its last word; empty: it had none. Whoever closes one of
@@ -123,7 +124,6 @@ class Watching:
         known = find(record, window_id) if record else None
         if record is None or known is None or not known.window.is_open:
             return
-        self._farewells.take(window_id)
         self._open[window_id], self._words[window_id] = agent_id, why
         try:
             stops = known.window.on_close == "stop" and why not in (DETACHED, ENDED)
@@ -136,6 +136,7 @@ class Watching:
             self._wanted.set()
             return
         log.info("window.closed", agent=agent_id, terminal=known.window.terminal, why=why)
+        self._farewells.remove(window_id)
         self._presence.remove(window_id)
         self._forget(window_id)
 

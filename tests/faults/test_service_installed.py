@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from muster_command import Muster, Said
+from muster_command import Muster, Said, a_home
 from muster_processes import agent_argv, is_running, until
 from running import Host, sweep
 from systemd_user import UserManager
@@ -67,6 +67,7 @@ def test_agents_outlive_a_restart_and_the_end_of_the_installed_service(host: Ins
     assert host.status() == {
         "manager": "systemd", "place": str(host.unit),
         "installed": True, "enabled": True, "running": True, "pid": main,
+        "home": host.home.state,
     }  # fmt: skip
     agent = host.spawn(*agent_argv("print:up", "sleep"))
     daemon = host.pid
@@ -115,3 +116,30 @@ def test_a_daemon_that_runs_otherwise_must_be_ended_first(host: Installed) -> No
     assert not host.unit.exists()
     assert "not the service's" in host.service("status").text
     host.muster("down")
+
+
+def test_there_is_one_service_and_who_replaces_that_of_another_home_is_told(
+    host: Installed, tmp_path: Path
+) -> None:
+    host.unit.parent.mkdir(parents=True)
+    host.unit.write_text("[Service]\nExecStart=/bin/sleep 600\n")
+    for command in ("install", "uninstall"):
+        refused = host.service(command)
+        assert (refused.code, refused.text) == (1, "")
+        assert str(host.unit) in refused.err
+    host.unit.unlink()
+    assert host.service("install").code == 0
+    other = Muster(a_home(tmp_path), host.manager.environment)
+
+    told = other("service", "status")
+    assert "".join(host.home.state.split()) in "".join(told.text.split())
+    assert "does not answer" not in told.text
+    replaced = other("service", "install")
+
+    assert replaced.code == 0, replaced.err
+    assert host.home.state in replaced.err
+    assert not host.answers()
+    assert host.status()["home"] == other.home.state
+    removed = host.service("uninstall")
+    assert other.home.state in removed.text
+    sweep(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -12,11 +13,11 @@ import pytest
 from orchestrator.services import Program, ServiceError, State, launchd
 
 pytestmark = pytest.mark.needs("posix")
-PROGRAM = Program(("/opt/bin/python", "up"), None, "/tmp/log")
+PROGRAM = Program(("/opt/bin/python", "-m", "orchestrator.cli.main", "up"), None, "/tmp/log")
 FAKE = Path(__file__).parents[2] / "fakes" / "launchctl.py"
 DOMAIN = f"gui/{os.getuid() if hasattr(os, 'getuid') else 0}"
 TARGET = f"{DOMAIN}/{launchd.LABEL}"
-RUNS = State(installed=True, enabled=True, running=True, pid=4321)
+RUNS = State(installed=True, enabled=True, running=True, pid=4321, home="")
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_an_agent_is_loaded_seen_and_unloaded(mac: Path, tmp_path: Path) -> None
 
     launchd.install(PROGRAM)
 
-    assert asked(mac)[-2:] == [["enable", TARGET], ["bootstrap", DOMAIN, str(file)]]
+    assert asked(mac) == [["enable", TARGET], ["bootout", TARGET], ["bootstrap", DOMAIN, str(file)]]
     assert launchd.place() == str(file)
     assert file.read_text() == launchd.plist(PROGRAM)
     assert launchd.state() == RUNS
@@ -62,18 +63,33 @@ def test_installing_again_leaves_it_alone_unless_it_is_another_program(mac: Path
     launchd.install(PROGRAM)
     before = asked(mac)
     launchd.install(PROGRAM)
-    assert asked(mac) == before
+    assert asked(mac) == [*before, ["enable", TARGET]]
+    before = asked(mac)
 
     launchd.install(Program(PROGRAM.argv, "/other", PROGRAM.log))  # while the first one still ends
 
-    assert [words[0] for words in asked(mac)[len(before) :]] == ["bootout", "enable", "bootstrap"]
-    assert launchd.state() == RUNS
+    assert [words[0] for words in asked(mac)[len(before) :]] == ["enable", "bootout", "bootstrap"]
+    assert launchd.state() == dataclasses.replace(RUNS, home="/other")
+
+
+def test_an_agent_that_somebody_else_has_written_is_left_alone(mac: Path) -> None:
+    launchd.install(PROGRAM)
+    own = Path(launchd.place())
+    own.write_text(own.read_text().replace("orchestrator.cli.main", "mine"))
+    before = own.read_text()
+    for act in (lambda: launchd.install(PROGRAM), launchd.uninstall):
+        with pytest.raises(ServiceError, match="move it"):
+            act()
+    assert own.read_text() == before
 
 
 def test_one_that_is_switched_off_is_seen_and_switched_on(mac: Path) -> None:
     launchd.install(PROGRAM)
     (mac / "disabled").touch()
     assert not launchd.state().enabled
+    launchd.install(PROGRAM)
+    assert launchd.state() == RUNS
+    (mac / "disabled").touch()
     (mac / "loaded").unlink()
     launchd.install(PROGRAM)
     assert launchd.state() == RUNS

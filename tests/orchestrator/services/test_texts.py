@@ -7,13 +7,14 @@ import plistlib
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from muster_processes import until
 from systemd_user import UserManager, user_manager
 
 from orchestrator.services import Program, ServiceError, foreground, launchd, logon, systemd
-from orchestrator.services.base import refresh
+from orchestrator.services.base import check_own, refresh
 from relay.wire.home import Home
 
 __all__ = ["user_manager"]
@@ -42,6 +43,45 @@ def test_the_plist_of_launchd(name: str, program: Program) -> None:
     assert read["ProgramArguments"] == list(program.argv)
     assert read.get("EnvironmentVariables") == (program.home and {"MUSTER_HOME": program.home})
     assert read["StandardOutPath"] == read["StandardErrorPath"] == program.log
+
+
+@pytest.mark.parametrize("program", [PLAIN, AWKWARD])
+@pytest.mark.parametrize("service", [systemd, launchd])
+def test_the_home_that_is_written_down_is_read_again(
+    service: Any, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert service.home() is None
+    refresh(service.place(), (systemd.unit if service is systemd else launchd.plist)(program))
+    assert service.home() == (program.home or "")
+    Path(service.place()).write_bytes(b"\xff")
+    assert service.home() is None
+
+
+@pytest.mark.parametrize(
+    ("said", "home"),
+    [
+        (r'"C:\py thon\pythonw.exe" -P -m orchestrator.services.at_logon "C:\a b"', "C:\\a b"),
+        (r"C:\python\pythonw.exe -P -m orchestrator.services.at_logon C:\a", "C:\\a"),
+        (r"C:\python\pythonw.exe -P -m orchestrator.services.at_logon", ""),
+        (r"C:\python\pythonw.exe -P -m orchestrator.services.at_logon C:\�", None),
+        ("something else", None),
+    ],
+)
+def test_the_home_of_what_windows_starts_is_known_as_far_as_reg_says_it(said: str, home: str | None) -> None:
+    assert logon.home_in(f"\r\n{logon.KEY}\r\n    muster    REG_SZ    {said}\r\n\r\n") == home
+
+
+@pytest.mark.parametrize("text", ["[Service]\nExecStart=/usr/bin/muster up\n", "\udcff"])
+def test_what_somebody_else_has_written_is_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / systemd.UNIT
+    check_own(str(path))
+    path.write_text(systemd.unit(PLAIN))
+    check_own(str(path))
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(ServiceError, match="move it"):
+        check_own(str(path))
 
 
 @pytest.mark.needs("systemd")

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.agents.record import WindowKey
+from orchestrator.agents.registry import Registry
 from orchestrator.store.commands import CommandLog
 from orchestrator.store.database import SCHEMA, Database, DatabaseUnusable
 from orchestrator.store.facts import Facts
 from relay.wire.commands import CommandAck, Outcome
+from relay.wire.windows import Window, WindowState
 
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -50,6 +53,32 @@ def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     assert facts.get("a") is None
     facts.set("a", "2")
     assert facts.get("a") == "2"
+
+
+EARLIER = """
+{"agent": {"id": "ag-0123456789ab", "status": "running", "provider": "command", "mode": "terminal",
+ "createdAt": 5,
+  "window": {"id": "w-0123456789ab", "terminal": "xterm", "state": "open", "pid": 4242, "tty": "/dev/pts/3",
+   "handles": {"WINDOWID": "7"}, "openedAt": 7, "closedAt": null, "reason": null, "onClose": "stop"}},
+ "directory": "/d", "window": {"token_hash": "h", "started": 9, "boot_id": "b"}}
+"""
+"""As it was while an agent had one window, whose handles everybody was told."""
+
+
+def test_an_agent_of_an_earlier_version_and_its_window_are_known(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "host.db"))
+    with database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO agents (id, caller, record) VALUES ('ag-0123456789ab', '', ?)", (EARLIER,)
+        )
+
+    (record,) = Registry(database, "here")
+
+    assert record.window == WindowKey(token_hash="h", started=9, boot_id="b")
+    assert record.agent.window == Window(
+        id="w-0123456789ab", terminal="xterm", state=WindowState.OPEN, pid=4242, tty="/dev/pts/3",
+        opened_at=7, on_close="stop",
+    )  # fmt: skip
 
 
 def test_a_command_is_taken_once(tmp_path: Path) -> None:

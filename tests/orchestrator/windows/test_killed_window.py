@@ -20,7 +20,7 @@ from orchestrator.agents.record import AgentRecord, StopIntent, WindowKey, new_a
 from orchestrator.agents.registry import Registry
 from orchestrator.store.database import Database
 from orchestrator.windows.attempts import Attempts, hashed
-from orchestrator.windows.farewell import Farewells
+from orchestrator.windows.farewell import CLOSED, Farewells
 from orchestrator.windows.presence import Presence
 from orchestrator.windows.reports import Reports
 from orchestrator.windows.watching import Watching
@@ -179,6 +179,27 @@ async def test_a_window_whose_process_cannot_be_seen_is_gone_when_its_lock_is(
     assert ended.agent.window is not None
     assert ended.agent.window.state is WindowState.CLOSED
     assert not list(tmp_path.glob("*.open"))
+
+
+async def test_a_window_whose_process_cannot_be_seen_says_that_it_goes_to_the_next_daemon(
+    tmp_path: Path,
+) -> None:
+    registry, watching, stopped = watch(tmp_path)
+    window = Window(id="w-0123456789ab", state=WindowState.OPEN, pid=1, on_close="stop")
+    agent = ManagedAgent(
+        id=new_agent_id(), status=Status.RUNNING, provider="command", mode=Mode.TERMINAL, created_at=5,
+        window=window,
+    )  # fmt: skip
+    key = WindowKey(token_hash="", boot_id=_os.boot_id(), held=True)
+    registry.create(AgentRecord(agent=agent, directory="/", window=key))
+    Farewells(Home(*[str(tmp_path)] * 3)).leave(window.id, CLOSED)  # after which it removes its lock
+
+    watching.recover()
+    running = asyncio.create_task(watching.run())
+    await registry.when(agent.id, lambda agent: not (agent.window and agent.window.is_open), 20)
+
+    running.cancel()
+    assert [agent_id for agent_id, _ in stopped] == [agent.id]
 
 
 def test_of_locks_only_those_of_windows_that_are_gone_are_cleared_away(tmp_path: Path) -> None:

@@ -86,6 +86,29 @@ async def test_the_end_of_a_window_is_acted_on_once_there_is_space_to_write_it_d
     assert watched.stopped == [agent_id] * stops
 
 
+async def test_what_a_window_has_said_is_known_to_a_daemon_that_follows_one_that_could_not_write_it_down(
+    watched: Watched, tmp_path: Path
+) -> None:
+    shown = Window(id=WINDOW, state=WindowState.OPEN, pid=os.getpid(), on_close="stop")
+    agent_id = watched.agent(shown, WindowKey(token_hash="", started=1))
+    Farewells(watched.home).leave(WINDOW, DETACHED)
+    watched.full(full=True)
+    watched.watching.recover()
+    killed = asyncio.create_task(watched.watching.run())
+    await asyncio.sleep(0)
+    killed.cancel()
+    assert watched.window(agent_id).is_open
+
+    after = Watched(tmp_path)
+    after.watching.recover()
+    looking = asyncio.create_task(after.watching.run())
+    await after.registry.when(agent_id, lambda agent: not (agent.window and agent.window.is_open), 20)
+    looking.cancel()
+    assert after.window(agent_id).reason == "detached by its keys"
+    assert after.stopped == []
+    assert not list(tmp_path.glob("w-*"))
+
+
 async def test_a_window_that_reports_while_it_is_given_up_is_told_to_close(watched: Watched) -> None:
     attempts, tokens = Attempts(), []
 
