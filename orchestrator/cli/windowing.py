@@ -34,8 +34,9 @@ __all__ = ["run", "wait_for_enter"]
 ANSWER_S = 60.0
 """More than twice what the daemon takes to say that it does not know yet."""
 AGAIN_S = 0.2
+BACK_S = 10.0
+"""A daemon that has crashed is back within that, and is to know of this window."""
 DAEMON_AWAY_S = 60.0
-"""A daemon that is restarted is back in a second."""
 GONE_S = 3.0
 SIZE_S = 0.2
 """Some terminals execute what runs in them before they have laid out the window."""
@@ -113,7 +114,7 @@ class _Window:
         )
 
     def _admitted(self, report: WindowReport) -> WindowAnswer:
-        """Report until it is known what to do; what runs already needs no daemon to be shown."""
+        """Report until it is known what to do; what runs already is shown also where no daemon comes back."""
         away_since: float | None = None
         while True:
             try:
@@ -122,10 +123,11 @@ class _Window:
             except ApiError as error:
                 return WindowAnswer(answer=Answer.FAILED, reason=str(error))
             except Unreachable:
-                if runs_here(self._home, self._agent_id):
-                    return WindowAnswer(answer=Answer.GO, agent_id=self._agent_id)
                 away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > DAEMON_AWAY_S:
+                away = time.monotonic() - away_since
+                if away > BACK_S and runs_here(self._home, self._agent_id):
+                    return WindowAnswer(answer=Answer.GO, agent_id=self._agent_id)
+                if away > DAEMON_AWAY_S:
                     return WindowAnswer(answer=Answer.FAILED, reason=NO_DAEMON)
                 time.sleep(AGAIN_S)
                 continue

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
 from muster_processes import agent_argv, is_running, until
 from running import Host
-from windows import Desk
+from windows import Desk, terminal
 
 from relay.wire import endpoints
 from relay.wire.agents import Mode, Status
@@ -135,6 +136,32 @@ def test_killed_while_another_window_opens_the_older_one_is_known_again(windowed
     assert windowed.get(agent.id).window == agent.window
     pane.close()
     until(lambda: state_of(windowed, agent.id) is WindowState.CLOSED, "the window to be seen closed")
+
+
+def test_a_window_that_opens_while_there_is_no_daemon_is_known_to_the_next(
+    windowed: Host, desk: Desk, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    windowed.start()
+    agent = windowed.spawn(*agent_argv("print:hello", "sleep"), mode=Mode.EMBEDDED)
+
+    def ask() -> None:
+        request = OpenRequest(terminal=terminal("--gate", str(gate)))
+        with contextlib.suppress(Unreachable), windowed.client() as client:
+            client.call(endpoints.OPEN_AGENT, request, path={"id": agent.id})
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: len(desk.panes()) == 1, "the terminal")
+    windowed.kill()
+    asking.join()
+    with gate.open("wb"):
+        pass
+    until(lambda: any(Path(windowed.home.sockets).glob("*.open")), "the window to run")
+    windowed.start()
+    until(lambda: state_of(windowed, agent.id) is WindowState.OPEN, "the window to be known")
+    desk.pane().shows("hello")
 
 
 def test_an_open_window_goes_on_over_a_restart_of_the_daemon(windowed: Host, desk: Desk) -> None:
