@@ -169,7 +169,7 @@ def test_an_agent_lives_in_a_window_on_x11(
     name: str, x_host: Host, x_desktop: XDesktop, tmp_path: Path, shots: Path
 ) -> None:
     lives_in_its_window(x_host, x_desktop, name, tmp_path, shots)
-    until(lambda: not x_desktop.windows(), "all windows to be gone")
+    x_desktop.all_closed()
 
 
 @pytest.mark.slow

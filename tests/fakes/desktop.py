@@ -118,6 +118,14 @@ class Desktop:
         until(lambda: any(title in one.title for one in self.windows()), f"a window {title}", 30)
         return next(one for one in self.windows() if title in one.title)
 
+    def all_closed(self) -> None:
+        """Wait until no window is left; fails with what the last ones are and what runs in them."""
+        try:
+            until(lambda: not self.windows(), "all windows to close")
+        except AssertionError as error:
+            left = [(window, tree_of(window.pid)) for window in self.windows()]
+            raise AssertionError(f"{error}: {left}") from None
+
     def clear(self) -> None:
         """End every terminal that still has a window."""
 
@@ -230,6 +238,13 @@ class WaylandDesktop(Desktop):
 
     def screenshot(self, path: Path) -> None:
         self.run("grim", str(path))
+
+
+def tree_of(pid: int) -> list[str]:
+    """The words of a process and of all below it."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [f"{pid} {words}", *(line for child in below for line in tree_of(int(child)))]
 
 
 def write_cookie(path: Path, secret: bytes) -> None:
