@@ -87,7 +87,8 @@ def test_windows_of_a_service_stay_open_and_attached_over_its_restart(
         answers_in_its_window(service, x_desktop, agent, "again")
     for agent in (*shown.values(), headless):
         assert service.stop(agent.id).status is Status.CANCELLED
-    x_desktop.all_closed()
+    for agent in shown.values():
+        window_of(service, agent.id, WindowState.CLOSED)
     until(lambda: not windows_scopes(user_manager), "the scopes of the windows to be gone")
 
 
