@@ -68,7 +68,8 @@ class Scopes:
         except TimeoutError:
             self._failed(f"the systemd manager at {self._path} has not answered within {ANSWER_S:g} s")
         except _os.ManagerError as error:
-            if _os.process(pid) is not None:  # else it has ended meanwhile, which is not the manager's fault
+            process = _os.process(pid)
+            if process is not None and not process.zombie:  # else it has ended, which is nobody's fault
                 self._failed(str(error))
         else:
             self.problem = ""

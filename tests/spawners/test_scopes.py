@@ -196,6 +196,19 @@ async def test_a_keeper_killed_at_the_gate_leaves_no_scope_and_no_process(
     until(lambda: f"muster-{launch.agent_id}.scope" not in user_manager.scopes(), "the scope to be gone")
 
 
+async def test_a_process_that_has_ended_and_was_not_collected_is_not_the_manager_s_fault(
+    scopes: Scopes,
+) -> None:
+    """As a forked keeper that is killed: the fork server collects it a moment later."""
+    pid = os.posix_spawn("/bin/true", ["true"], {})  # noqa: ASYNC221
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+    try:
+        assert not await scopes.put(pid, "muster-ended.scope", "ended")
+        assert (scopes.problem, scopes.usable) == ("", True)
+    finally:
+        os.waitpid(pid, 0)  # noqa: ASYNC222
+
+
 async def test_a_spawn_given_up_at_the_gate_has_run_nothing_and_can_be_done_again(
     scripted: Scripted, user_manager: UserManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
