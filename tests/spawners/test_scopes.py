@@ -197,9 +197,10 @@ async def test_a_keeper_killed_at_the_gate_leaves_no_scope_and_no_process(
 
 
 async def test_a_process_that_has_ended_and_was_not_collected_is_not_the_manager_s_fault(
-    scopes: Scopes,
+    tmp_path: Path,
 ) -> None:
     """As a forked keeper that is killed: the fork server collects it a moment later."""
+    scopes = Scopes(str(tmp_path / "no-manager"))
     pid = os.posix_spawn("/bin/true", ["true"], {})  # noqa: ASYNC221
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
     try:
@@ -207,6 +208,8 @@ async def test_a_process_that_has_ended_and_was_not_collected_is_not_the_manager
         assert (scopes.problem, scopes.usable) == ("", True)
     finally:
         os.waitpid(pid, 0)  # noqa: ASYNC222
+    assert not await scopes.put(os.getpid(), "muster-living.scope", "living")
+    assert not scopes.usable
 
 
 async def test_a_spawn_given_up_at_the_gate_has_run_nothing_and_can_be_done_again(
