@@ -21,10 +21,15 @@ from pathlib import Path
 import pytest
 from muster_processes import until
 
+with contextlib.suppress(ImportError):  # Windows: only `why_missing` is asked there
+    import fcntl
+
 PROGRAM = "/lib/systemd/systemd"
 CGROUPS = Path("/sys/fs/cgroup")
 BOOTED = Path("/run/systemd/system")
 """systemd runs only where this says that it has been booted."""
+LOCK = Path("/tmp/mu-sd.lock")
+"""Held by every manager of ours: the last one removes what it takes to start one, if it was ours."""
 
 
 def why_missing() -> str:
@@ -55,8 +60,12 @@ class UserManager:
             path.mkdir(mode=0o700)
         self.name = self.folder.name
         self.environment = {"XDG_RUNTIME_DIR": str(self.runtime), "HOME": str(self.home)}
-        self._booted_by_us = not BOOTED.exists()
-        BOOTED.mkdir(parents=True, exist_ok=True)
+        self._lock = LOCK.open("a+")
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+        with contextlib.suppress(FileExistsError):
+            BOOTED.mkdir(parents=True)
+            self._lock.write("ours")
+            self._lock.flush()
         places = [hierarchy / self.name for hierarchy in _hierarchies()]
         for place in places:
             place.mkdir()
@@ -112,10 +121,17 @@ class UserManager:
             place = (hierarchy if (hierarchy / self.name).is_dir() else CGROUPS) / self.name
             for folder, _, _ in os.walk(place, topdown=False):
                 until(lambda folder=folder: _removed(Path(folder)), f"{folder} to be empty")
-        if self._booted_by_us:
-            with contextlib.suppress(OSError):
-                BOOTED.rmdir()
+        self._unboot()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _unboot(self) -> None:
+        """Have the machine look as before, unless another manager of ours needs it to look booted."""
+        with self._lock, contextlib.suppress(OSError):
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock.seek(0)
+            if self._lock.read():
+                self._lock.truncate(0)
+                BOOTED.rmdir()
 
 
 def _removed(folder: Path) -> bool:
